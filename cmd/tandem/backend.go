@@ -1,0 +1,416 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tandem/ops"
+	"tandem/ops/findings"
+	"tandem/ops/inspect"
+	"tandem/ops/journal"
+	"tandem/ops/lock"
+	"tandem/ops/plans"
+	"tandem/ops/steps"
+	"tandem/tui"
+)
+
+// backend gives the console what it needs: the live view of the pair, and the runs. It
+// writes into a latest-wins store and signals once; the console reads when it draws.
+type backend struct {
+	s      *session
+	live   *inspect.Live
+	ctx    context.Context // ends with the console
+	cancel context.CancelFunc
+	tasks  *errgroup.Group
+
+	changed chan struct{}
+
+	mu       sync.Mutex
+	snap     ops.Snapshot
+	run      *ops.Run
+	past     []ops.Run
+	timeline []tui.Moment
+	done     []tui.Moment // by chores
+	follows  string       // run that is being followed
+	unfollow context.CancelFunc
+	locked   bool // read-only for good
+}
+
+func newBackend(ctx context.Context, s *session, g *globals) *backend {
+	ctx, cancel := context.WithCancel(ctx)
+	b := &backend{s: s, ctx: ctx, cancel: cancel, changed: make(chan struct{}, 1), locked: g.readOnly}
+	b.live = s.inspector.Live(ctx)
+	b.tasks, ctx = errgroup.WithContext(ctx)
+	b.reloadPast()
+	b.refresh()
+	b.tasks.Go(func() error { return b.watch(ctx) })
+	b.tasks.Go(func() error { b.chores(ctx); return nil })
+	return b
+}
+
+func (b *backend) close() {
+	b.cancel()
+	b.live.Wait()
+	b.tasks.Wait()
+}
+
+// watch turns changes of the live view into what the screen shows. Findings depend on the
+// clock too (ages), so they are made anew every few seconds.
+func (b *backend) watch(ctx context.Context) error {
+	beat := time.NewTicker(5 * time.Second)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.live.Changed():
+		case <-beat.C:
+		}
+		if b.refresh() {
+			b.signal()
+		}
+		b.attach(ctx)
+	}
+}
+
+// chores are what a console does by itself while it is open: it removes what canaries of runs
+// that died have left, and starts canaries on schedule.
+func (b *backend) chores(ctx context.Context) {
+	select {
+	case <-b.live.Looked():
+	case <-ctx.Done():
+		return
+	}
+	schedule := newCanaries(b.s)
+	beat := time.NewTicker(5 * time.Second)
+	defer beat.Stop()
+	for first := true; ; first = false {
+		snap := b.Snapshot()
+		if first || leftover(&snap) {
+			b.tell(b.s.tidy(ctx, &snap))
+		}
+		if schedule.due(&snap, time.Now()) != "" {
+			if err := schedule.run(ctx, snap); err != nil && ctx.Err() == nil {
+				b.tell([]string{"a canary on schedule did not begin: " + err.Error()})
+			}
+			b.reloadPast()
+			b.live.Poke()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-beat.C:
+		}
+	}
+}
+
+// leftover tells whether a canary's container is seen on either side.
+func leftover(snap *ops.Snapshot) bool {
+	return slices.ContainsFunc(snap.Blue.Others, steps.IsCanary) || slices.ContainsFunc(snap.Green.Others, steps.IsCanary)
+}
+
+// tell adds lines to the timeline, each once in a row.
+func (b *backend) tell(lines []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, text := range lines {
+		if n := len(b.done); n == 0 || b.done[n-1].Text != text {
+			b.done = append(b.done, tui.Moment{At: time.Now(), Text: text})
+		}
+	}
+}
+
+func (b *backend) signal() {
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
+}
+
+// refresh reads the live view into the store and tells whether anything is new.
+func (b *backend) refresh() bool {
+	snap := b.live.Snapshot()
+	b.mu.Lock()
+	addKnown(b.past, &snap)
+	b.mu.Unlock()
+	snap.Findings = findings.All(snap, time.Now()) // canaries and ages are not the live view's
+	moments := b.live.Moments()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	news := !snap.At.Equal(b.snap.At) || len(moments)+len(b.done) != len(b.timeline) || !reflect.DeepEqual(snap.Findings, b.snap.Findings)
+	b.snap = snap
+	b.timeline = b.timeline[:0:0]
+	for _, m := range moments {
+		b.timeline = append(b.timeline, tui.Moment{At: m.At, Side: m.Side, Text: m.Text})
+	}
+	b.timeline = append(b.timeline, b.done...)
+	slices.SortStableFunc(b.timeline, func(x, y tui.Moment) int { return x.At.Compare(y.At) })
+	return news
+}
+
+// attach follows the run that holds the lock, unless it is being followed already. A canary
+// on schedule does not take the screen.
+func (b *backend) attach(ctx context.Context) {
+	info := b.held()
+	b.mu.Lock()
+	known := info == nil || b.follows == info.Run || info.Op == ops.OpCanary && info.Reason == scheduled
+	b.mu.Unlock()
+	if known {
+		return
+	}
+	if info.From == b.s.machine || b.s.live(info.Run) {
+		if _, err := b.s.findRun(info.Run); err == nil {
+			b.followLocal(ctx, info.Run)
+			return
+		}
+	}
+	b.followRemote(ctx, *info)
+}
+
+// held is the mark on the hosts, nil where none is seen.
+func (b *backend) held() *ops.LockInfo {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return firstLock(map[ops.Side]*ops.LockInfo{ops.Blue: b.snap.Blue.Lock, ops.Green: b.snap.Green.Lock})
+}
+
+// follow makes this the run that is followed, in place of any other.
+func (b *backend) follow(ctx context.Context, id string, task func(context.Context)) {
+	ctx, cancel := context.WithCancel(ctx)
+	b.mu.Lock()
+	if b.unfollow != nil {
+		b.unfollow()
+	}
+	b.follows, b.unfollow = id, cancel
+	b.mu.Unlock()
+	b.tasks.Go(func() error {
+		defer cancel()
+		task(ctx)
+		return nil
+	})
+}
+
+// followLocal reads a journal on this machine from now on: also past the end of the run,
+// which may be resumed or taken back.
+func (b *backend) followLocal(ctx context.Context, id string) {
+	b.follow(ctx, id, func(ctx context.Context) {
+		b.s.watch(ctx, id, func(run *ops.Run, news []ops.Event) error {
+			b.show(ctx, run)
+			if !run.Ended.IsZero() {
+				b.reloadPast()
+				b.live.Poke()
+			}
+			return nil
+		})
+	})
+}
+
+// followRemote reads the copy beside the lock while another machine carries out the run.
+func (b *backend) followRemote(ctx context.Context, info ops.LockInfo) {
+	b.follow(ctx, info.Run, func(ctx context.Context) {
+		beat := time.NewTicker(time.Second)
+		defer beat.Stop()
+		for {
+			look, cancel := context.WithTimeout(ctx, 5*time.Second)
+			events, err := b.s.locker.Load(look)
+			cancel()
+			// One copy of two may have been out of reach, and have more.
+			shown := b.Run()
+			run := ops.Replay(events)
+			if now := b.held(); now != nil && lock.Dead(*now, time.Now()) && run.Live() {
+				run.Ended, run.Outcome = run.LastAt, ops.OutcomeStopped
+			}
+			if run.ID == info.Run && (err == nil || shown == nil || shown.ID != run.ID || run.Events > shown.Events) {
+				b.show(ctx, &run)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-beat.C:
+			}
+			if now := b.held(); now == nil || now.Run != info.Run { // released: its own machine has the rest of the journal
+				b.endRemote(info.Run)
+				return
+			}
+		}
+	})
+}
+
+// endRemote marks a run of another machine whose lock is gone as over.
+func (b *backend) endRemote(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.follows == id {
+		b.follows = ""
+	}
+	if b.run == nil || b.run.ID != id || !b.run.Ended.IsZero() {
+		return
+	}
+	run := *b.run
+	run.Ended, run.Outcome = run.LastAt, unlocked(&run)
+	b.run = &run
+	b.signal()
+}
+
+// show puts the run on the screen, unless it is followed no longer.
+func (b *backend) show(ctx context.Context, run *ops.Run) {
+	b.mu.Lock()
+	if ctx.Err() == nil {
+		b.run = run
+	}
+	b.mu.Unlock()
+	b.signal()
+}
+
+func (b *backend) reloadPast() {
+	runs, _ := b.s.past() // a journal that cannot be read does not hide the others
+	b.mu.Lock()
+	b.past = runs
+	b.mu.Unlock()
+}
+
+// What the screen reads.
+
+func (b *backend) Changed() <-chan struct{} { return b.changed }
+
+func (b *backend) Snapshot() ops.Snapshot {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.snap
+}
+
+func (b *backend) Run() *ops.Run {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.run
+}
+
+func (b *backend) Timeline() []tui.Moment {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.timeline
+}
+
+func (b *backend) Usual(title string) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return usual(b.past, title)
+}
+
+func (b *backend) ReadOnly() bool { return b.s.readOnly.Load() }
+
+func (b *backend) SetReadOnly(on bool) error {
+	if b.locked && !on {
+		return errors.New("this console was started with --read-only: start it again without")
+	}
+	b.s.readOnly.Store(on)
+	return nil
+}
+
+// What the screen asks for.
+
+func (b *backend) Plan(ctx context.Context, req ops.Request) (ops.Plan, error) {
+	return b.s.plan(ctx, req)
+}
+
+func (b *backend) Start(ctx context.Context, plan ops.Plan) error {
+	again, err := b.s.plan(ctx, plan.Request)
+	if err != nil {
+		return err
+	}
+	if changed(&plan, &again) {
+		return &tui.ChangedError{Plan: again}
+	}
+	if err := b.s.launch(again); err != nil {
+		return err
+	}
+	b.followLocal(b.ctx, again.ID)
+	return nil
+}
+
+func (b *backend) PlanRollback(ctx context.Context, id string) (ops.Plan, error) {
+	run, err := b.s.bring(ctx, id)
+	if err != nil {
+		return ops.Plan{}, err
+	}
+	return b.s.planUndo(ctx, run)
+}
+
+func (b *backend) Rollback(ctx context.Context, id string, plan ops.Plan) error {
+	again, err := b.PlanRollback(ctx, id)
+	if err != nil {
+		return err
+	}
+	if changed(&plan, &again) {
+		return &tui.ChangedError{Plan: again}
+	}
+	return b.restart(id, modeRollback)
+}
+
+func (b *backend) Resume(ctx context.Context, id string, accept []ops.Risk) error {
+	if err := plans.Acceptable(accept); err != nil {
+		return err
+	}
+	if _, err := b.s.bring(ctx, id); err != nil {
+		return err
+	}
+	return b.restart(id, modeResume, accept...)
+}
+
+func (b *backend) restart(id, mode string, accept ...ops.Risk) error {
+	if err := b.s.relaunch(id, mode, accept...); err != nil {
+		return err
+	}
+	b.followLocal(b.ctx, id)
+	return nil
+}
+
+func (b *backend) Ask(_ context.Context, id string, ask ops.Ask) error {
+	if b.ReadOnly() { // what is asked of a runner reaches the hosts through it
+		return &ops.Problem{Doing: "asking run " + id + " to " + string(ask), Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
+	}
+	if _, err := b.s.findRun(id); err != nil {
+		return b.elsewhere(id)
+	}
+	return journal.Ask(b.s.runDir(id), ask, operator())
+}
+
+func (b *backend) Note(_ context.Context, id, text string) error {
+	if b.ReadOnly() { // its runner copies it to the hosts
+		return &ops.Problem{Doing: "noting in run " + id, Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
+	}
+	if _, err := b.s.findRun(id); err != nil {
+		return b.elsewhere(id)
+	}
+	return journal.Note(b.s.runDir(id), text, operator())
+}
+
+// elsewhere says why a run of another machine cannot be asked anything from here.
+func (b *backend) elsewhere(id string) error {
+	owner := "another machine"
+	if run := b.Run(); run != nil && run.ID == id {
+		owner = run.By
+	}
+	return &ops.Problem{Doing: "asking run " + id, Err: errors.New("it is carried out by " + owner), Hint: "ask there; if that machine is gone, use tandem resume here"}
+}
+
+func (b *backend) Past(context.Context) ([]ops.Run, error) { return b.s.past() }
+
+func (b *backend) Images(ctx context.Context, side ops.Side, service string) ([]tui.ImageChoice, error) {
+	return b.s.images(ctx, b.Snapshot(), side, service)
+}
+
+func (b *backend) Versions(ctx context.Context, side ops.Side, back bool) ([]tui.VersionChoice, error) {
+	return b.s.versionChoices(ctx, side, back)
+}
+
+func (b *backend) Logs(ctx context.Context, side ops.Side, name string, line func(tui.LogLine)) error {
+	snap := b.Snapshot()
+	return b.s.logs(ctx, &snap, side, name, line)
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tandem/ops"
+)
+
+// schedule is a recovery of both sides and what happens on its way.
+type schedule struct {
+	Start   ops.StartWay
+	Pools   string // "", move, cut-off: left out, moved, or moved to a range that hides the console
+	Upgrade bool   // a newer engine is installed on both hosts and comes with their next start
+	Faults  []fault
+	Then    []turn // what the operator does each time the run stands still; the last one from then on
+}
+
+// fault is one thing that goes wrong.
+type fault struct {
+	What  string        // kill, power, cable, engine, balancer, apart
+	Side  ops.Side      // of the host that it happens to, where it happens to a host
+	On    string        // event, change: the journal's events or the changes that arrive are counted
+	Count int           // from 1 over the whole schedule; more than there are: it does not happen
+	After time.Duration // that
+	For   time.Duration // where it lasts
+}
+
+// turn is what the operator does when a run stands still.
+type turn struct {
+	Back      bool // rollback, not resume
+	Elsewhere bool // at the other machine
+	Wait      time.Duration
+}
+
+func (s schedule) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "recover both, started by %s", s.Start)
+	if s.Upgrade {
+		b.WriteString(", a newer engine is installed")
+	}
+	fmt.Fprintf(&b, ", pools: %s\n", orNone(s.Pools))
+	for _, f := range s.Faults {
+		fmt.Fprintf(&b, "  %s\n", f)
+	}
+	for _, t := range s.Then {
+		fmt.Fprintf(&b, "  then %s\n", t)
+	}
+	return b.String()
+}
+
+// GoString is for rapid, which shows what it drew.
+func (s schedule) GoString() string { return "\n" + s.String() }
+
+func orNone(text string) string {
+	if text == "" {
+		return "as they are"
+	}
+	return text
+}
+
+func (f fault) String() string {
+	when := fmt.Sprintf("at %s %d", f.On, f.Count)
+	if f.After > 0 {
+		when = fmt.Sprintf("%s after %s %d", f.After, f.On, f.Count)
+	}
+	switch f.What {
+	case "kill":
+		return when + ": the runner is killed"
+	case "balancer":
+		return when + ": the balancer restarts and forgets"
+	case "apart":
+		return fmt.Sprintf("%s: the runner's machine is cut off for %s", when, f.For)
+	case "power":
+		return fmt.Sprintf("%s: %s loses its power for %s", when, f.Side.Upper(), f.For)
+	case "cable":
+		return fmt.Sprintf("%s: the cable of %s is cut for %s", when, f.Side.Upper(), f.For)
+	}
+	return fmt.Sprintf("%s: the engine of %s is stopped for %s", when, f.Side.Upper(), f.For)
+}
+
+func (t turn) String() string {
+	words := "resume"
+	if t.Back {
+		words = "rollback"
+	}
+	if t.Elsewhere {
+		words += " at another machine"
+	}
+	return fmt.Sprintf("%s after %s", words, t.Wait)
+}
+
+// The counts of a run without faults are about 400 events and 250 changes.
+const (
+	lastEvent  = 420
+	lastChange = 260
+)
+
+func drawSchedule(t *rapid.T) schedule {
+	s := schedule{
+		Start: rapid.SampledFrom([]ops.StartWay{ops.StartAPI, ops.StartCompose}).Draw(t, "start"),
+		Pools: rapid.SampledFrom([]string{"", "move", "move", "cut-off"}).Draw(t, "pools"),
+	}
+	if s.Start == ops.StartAPI {
+		s.Upgrade = rapid.Bool().Draw(t, "upgrade")
+	}
+	seconds := func(label string, choices ...int) time.Duration {
+		return time.Duration(rapid.SampledFrom(choices).Draw(t, label)) * time.Second
+	}
+	for i := range rapid.IntRange(0, 4).Draw(t, "faults") {
+		label := func(what string) string { return fmt.Sprintf("%s of fault %d", what, i) }
+		f := fault{
+			What:  rapid.SampledFrom([]string{"kill", "kill", "kill", "power", "cable", "engine", "balancer", "apart"}).Draw(t, label("what")),
+			On:    rapid.SampledFrom([]string{"event", "change"}).Draw(t, label("on")),
+			Side:  rapid.SampledFrom(ops.Sides[:]).Draw(t, label("side")),
+			After: rapid.SampledFrom([]time.Duration{0, 0, 0, 10 * time.Millisecond, 300 * time.Millisecond, 2 * time.Second, 7 * time.Second, 20 * time.Second}).Draw(t, label("after")),
+		}
+		last := lastEvent
+		if f.On == "change" {
+			last = lastChange
+		}
+		f.Count = rapid.IntRange(1, last).Draw(t, label("count"))
+		switch f.What {
+		case "power":
+			f.For = seconds(label("for"), 3, 20, 120)
+		case "cable", "engine":
+			f.For = seconds(label("for"), 1, 8, 30, 120)
+		case "apart":
+			f.For = seconds(label("for"), 8, 30, 120, 400)
+		}
+		s.Faults = append(s.Faults, f)
+	}
+	for i := range rapid.IntRange(1, 4).Draw(t, "turns") {
+		label := func(what string) string { return fmt.Sprintf("%s of turn %d", what, i) }
+		s.Then = append(s.Then, turn{
+			Back:      rapid.IntRange(0, 2).Draw(t, label("back")) == 2,
+			Elsewhere: rapid.IntRange(0, 2).Draw(t, label("elsewhere")) == 2,
+			Wait:      seconds(label("wait"), 0, 3, 90),
+		})
+	}
+	if s.Pools == "cut-off" { // it can only ever be cut off
+		s.Then[len(s.Then)-1].Back = true
+	}
+	return s
+}
+
+// TestRecoverBothSurvivesAnySchedule plays random schedules of faults against the whole
+// of tandem over the wires of a lab, and looks whether the promises hold that DESIGN.md
+// makes: see trial. TANDEM_SCHEDULES says how many: by
+// itself a few, 20 with TANDEM_ALL=1.
+func TestRecoverBothSurvivesAnySchedule(t *testing.T) {
+	schedules := 4
+	if everything() {
+		schedules = 20
+	}
+	if text := os.Getenv("TANDEM_SCHEDULES"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("TANDEM_SCHEDULES: %v", err)
+		}
+		schedules = n
+	}
+	workers := runtime.GOMAXPROCS(0)
+	checks := flag.Lookup("rapid.checks")
+	before := checks.Value.String()
+	if err := checks.Value.Set(strconv.Itoa((schedules + workers - 1) / workers)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { checks.Value.Set(before) })
+	dir := fastDir(t)
+	for n := range workers {
+		t.Run(fmt.Sprint(n+1), func(t *testing.T) {
+			t.Parallel()
+			total := tally{}
+			rapid.Check(t, func(rt *rapid.T) {
+				s := rapid.Custom(drawSchedule).Draw(rt, "schedule")
+				if bad := s.play(t, dir, total); bad != "" {
+					rt.Fatalf("%s\n%s", s, bad)
+				}
+			})
+			t.Logf("%v", total)
+		})
+	}
+}
+
+// tally counts what became of schedules.
+type tally map[string]int
+
+func fastDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "tandem-schedules-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}

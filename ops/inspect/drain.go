@@ -1,0 +1,72 @@
+package inspect
+
+import (
+	"time"
+
+	"tandem/ops"
+)
+
+// drain follows whether a side that was taken out serves again without a run of ours. A
+// reload of HAProxy forgets a drain (haproxy#199). A run holds the lock while it puts a
+// side back and for the soak time after it, so a look at the locks begun after the change
+// tells the two apart.
+type drain struct {
+	out   bool              // draining or out, as last seen
+	since time.Time         // began to serve again; zero: nothing to decide
+	lost  bool              // decided: no run did it
+	free  map[ops.Side]bool // hosts whose lock was seen free since then
+}
+
+// trafficSeen takes a new status of a side and marks it when its drain was lost.
+func (l *Live) trafficSeen(side ops.Side, before ops.Traffic, t *ops.SideTraffic, now time.Time) {
+	d := l.drains[side]
+	switch t.Traffic {
+	case ops.Draining, ops.Out:
+		*d = drain{out: true}
+	case ops.InService:
+		if d.out && before != ops.InService {
+			*d = drain{since: now, free: map[ops.Side]bool{}}
+			for _, p := range l.locks {
+				signal(p)
+			}
+		}
+		if d.lost {
+			t.DrainLost = d.since
+		}
+	}
+}
+
+// lockSeen takes a look at a lock that began at asked; it tells whether a drain has been
+// found lost, or is no longer.
+func (l *Live) lockSeen(w *world, side ops.Side, asked time.Time) bool {
+	changed := false
+	for _, drained := range ops.Sides {
+		d, t := l.drains[drained], w.balancer.On(drained)
+		if d.since.IsZero() {
+			continue
+		}
+		if w.on(side).lock != nil {
+			// A run is at work: it put the side back, or it looks after it now.
+			changed = changed || d.lost
+			*d, t.DrainLost = drain{}, time.Time{}
+			continue
+		}
+		if !asked.Before(d.since) {
+			d.free[side] = true
+		}
+		if !d.lost && l.allFree(w, d) {
+			d.lost, t.DrainLost, changed = true, d.since, true
+		}
+	}
+	return changed
+}
+
+// allFree tells whether the lock was seen free on every host that can be reached.
+func (l *Live) allFree(w *world, d *drain) bool {
+	for _, side := range ops.Sides {
+		if !d.free[side] && w.on(side).link == ops.LinkUp {
+			return false
+		}
+	}
+	return len(d.free) > 0
+}

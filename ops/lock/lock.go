@@ -1,0 +1,340 @@
+package lock
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"tandem/ops"
+)
+
+// Base is the directory on the hosts.
+const Base = "/var/lib/tandem"
+
+// DeadAfter is how long an owner may give no sign of life before it counts as dead.
+const DeadAfter = time.Minute
+
+// Dead tells whether the owner of a mark seems to have died without a word: it neither
+// stopped the run nor gave a sign of life within DeadAfter. now should be by a clock that
+// agrees with the owner's; a dead owner's mark is shown as such and never taken over.
+func Dead(info ops.LockInfo, now time.Time) bool {
+	return !info.Stopped && !info.Beat.IsZero() && now.Sub(info.Beat) > DeadAfter
+}
+
+// Options of a Lock; zero values mean the defaults.
+type Options struct {
+	Base    string           // directory on the hosts
+	Now     func() time.Time // time.Now
+	Beat    time.Duration    // between two signs of life: 5 s
+	Timeout time.Duration    // of one script on one host: 10 s
+}
+
+// Lock is the lock of a pair. It implements ops.Locker.
+type Lock struct {
+	opt   Options
+	hosts map[ops.Side]ops.Host
+	gates map[ops.Side]gate // one script of ours at a time on a host
+
+	mu      sync.Mutex
+	missing map[ops.Side]bool // did not answer when the lock was taken last
+	owner   ops.LockInfo      // who took it last; zero: not taken by this process
+	copies
+}
+
+// gate lets one in at a time. Scripts wait for hosts: a mutex is not for that.
+type gate chan struct{}
+
+// enter waits until nobody is inside and returns what leaves again.
+func (g gate) enter() (leave func()) {
+	g <- struct{}{}
+	return func() { <-g }
+}
+
+// New makes the lock of a pair. Nothing is sent before it is used.
+func New(hosts map[ops.Side]ops.Host, opt Options) *Lock {
+	if opt.Base == "" {
+		opt.Base = Base
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Beat == 0 {
+		opt.Beat = 5 * time.Second
+	}
+	if opt.Timeout == 0 {
+		opt.Timeout = 10 * time.Second
+	}
+	l := &Lock{opt: opt, hosts: hosts, gates: map[ops.Side]gate{}, missing: map[ops.Side]bool{}}
+	for side := range hosts {
+		l.gates[side] = make(gate, 1)
+	}
+	return l
+}
+
+var _ ops.Locker = (*Lock)(nil)
+
+// Take implements ops.Locker. The lock is never taken on no host at all. A mark of the same
+// run is the caller's when Take returns, whoever carried out the run before.
+func (l *Lock) Take(ctx context.Context, info ops.LockInfo, allowMissing bool) ([]ops.Side, error) {
+	if info.Run == "" || strings.ContainsAny(info.Run, "/\n") {
+		return nil, fmt.Errorf("taking the lock: %q is no run id", info.Run)
+	}
+	l.mu.Lock()
+	l.owner = info
+	l.mu.Unlock()
+	// Looking first leaves nothing to give back in the ordinary refusal, and tells whether
+	// the run holds the lock already: then a failure here must not give it up.
+	held, _ := l.read(ctx)
+	first := true
+	for _, side := range ops.Sides {
+		if mark := held[side]; mark != nil && mark.Run != info.Run {
+			return nil, heldBy(side, *mark)
+		} else if mark != nil {
+			first = false
+		}
+	}
+	var taken, missing []ops.Side
+	defer func() { l.leaveOut(missing) }()
+	for _, side := range ops.Sides {
+		host := l.hosts[side]
+		if host == nil {
+			continue
+		}
+		err := l.takeOn(ctx, side, host, info)
+		if err == nil {
+			taken = append(taken, side)
+			continue
+		}
+		if unreachable(ctx, host, err) {
+			missing = append(missing, side)
+			if allowMissing {
+				continue
+			}
+		}
+		if first {
+			err = errors.Join(err, l.giveBack(ctx, info.Run))
+		}
+		return missing, err
+	}
+	if len(taken) == 0 {
+		return missing, &ops.Problem{Doing: "taking the lock", Err: fmt.Errorf("no host answers: %w", ops.ErrUnreachable),
+			Hint: "the lock needs at least one of the two hosts"}
+	}
+	return missing, nil
+}
+
+func (l *Lock) leaveOut(missing []ops.Side) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.missing)
+	for _, side := range missing {
+		l.missing[side] = true
+	}
+}
+
+func (l *Lock) takeOn(ctx context.Context, side ops.Side, host ops.Host, info ops.LockInfo) error {
+	defer l.gates[side].enter()()
+	owner, err := l.describe(info)
+	if err != nil {
+		return err
+	}
+	word, rest, err := l.script(ctx, host, true, nil, takeScript, info.Run, owner, signature(info))
+	switch {
+	case err != nil:
+		return ops.AsProblem(err, "taking the lock", side)
+	case word == "taken" || word == "again":
+		return nil
+	case word == "held":
+		return heldBy(side, *mark(rest))
+	}
+	return &ops.Problem{Doing: "taking the lock", Side: side, Err: fmt.Errorf("unexpected answer %q", word)}
+}
+
+func heldBy(side ops.Side, info ops.LockInfo) error {
+	return &ops.Problem{Doing: "taking the lock", Side: side, Err: &ops.HeldError{Side: side, Info: info},
+		Hint: "wait for that run, or resume or roll it back; `tandem lock show` tells more"}
+}
+
+// giveBack releases what an attempt to take the lock may have taken, also where the answer
+// was lost or the mark only half made, even when ctx is over.
+func (l *Lock) giveBack(ctx context.Context, run string) error {
+	var errs []error
+	for side, host := range l.hosts {
+		// A host that does not answer has most likely not been marked, and the caller says
+		// already that it does not answer.
+		if err := l.releaseOn(context.WithoutCancel(ctx), side, host, run, ""); err != nil && !unreachable(ctx, host, err) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Release implements ops.Locker. A side that did not answer Take is tried, but need not answer:
+// the mark of a former owner of the run may be there. Elsewhere only a mark of whoever took it
+// through this Lock goes: the run may have been resumed from another machine.
+func (l *Lock) Release(ctx context.Context, run string) error {
+	var errs []error
+	for _, side := range ops.Sides {
+		host := l.hosts[side]
+		if host == nil {
+			continue
+		}
+		if err := l.releaseOn(ctx, side, host, run, l.whose(side, run)); err != nil && !(l.leftOut(side) && unreachable(ctx, host, err)) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// whose is the signature that a mark to be released must have; empty: any.
+func (l *Lock) whose(side ops.Side, run string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owner.Run != run || l.missing[side] {
+		return ""
+	}
+	return signature(l.owner)
+}
+
+func (l *Lock) releaseOn(ctx context.Context, side ops.Side, host ops.Host, run, whose string) error {
+	defer l.gates[side].enter()()
+	if _, _, err := l.script(ctx, host, true, nil, releaseScript, run, whose); err != nil {
+		return ops.AsProblem(err, "releasing the lock", side)
+	}
+	return nil
+}
+
+// Held implements ops.Locker: a side is in the map if it could be read, with nil where there
+// is no mark. Sides that could not be read make an error, but for those that Take left out.
+func (l *Lock) Held(ctx context.Context) (map[ops.Side]*ops.LockInfo, error) {
+	held, errs := l.read(ctx)
+	var left []error
+	for _, side := range ops.Sides {
+		if err := errs[side]; err != nil && !l.leftOut(side) {
+			left = append(left, err)
+		}
+	}
+	return held, errors.Join(left...)
+}
+
+func (l *Lock) leftOut(side ops.Side) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.missing[side]
+}
+
+// read looks at both hosts at once.
+func (l *Lock) read(ctx context.Context) (map[ops.Side]*ops.LockInfo, map[ops.Side]error) {
+	var mu sync.Mutex
+	held, errs := map[ops.Side]*ops.LockInfo{}, map[ops.Side]error{}
+	var wg sync.WaitGroup
+	for side, host := range l.hosts {
+		wg.Go(func() {
+			word, rest, err := l.script(ctx, host, false, nil, showScript)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+				errs[side] = ops.AsProblem(err, "reading the lock", side)
+			case word == "free":
+				held[side] = nil
+			default:
+				held[side] = mark(rest)
+			}
+		})
+	}
+	wg.Wait()
+	return held, errs
+}
+
+// mark reads a run id and owner.json. The id counts: the rest may be missing or torn, as in
+// a directory made by hand, and is a mark all the same.
+func mark(text string) *ops.LockInfo {
+	run, owner, _ := strings.Cut(text, "\n")
+	info := ops.LockInfo{By: "someone unknown", From: "a place unknown"}
+	if err := json.Unmarshal([]byte(owner), &info); err != nil {
+		info = ops.LockInfo{By: "someone unknown", From: "a place unknown"}
+	}
+	info.Run = run
+	return &info
+}
+
+// signature is what in owner.json tells one owner from another: the machine and the process,
+// as describe writes them. Inside a text, JSON would have its quotes escaped.
+func signature(info ops.LockInfo) string {
+	from, err := json.Marshal(info.From)
+	if err != nil { // of a string: never
+		return "no machine"
+	}
+	return fmt.Sprintf(`"from":%s,"pid":%d,`, from, info.PID)
+}
+
+// describe is owner.json at this moment.
+func (l *Lock) describe(info ops.LockInfo) (string, error) {
+	info.Beat = l.opt.Now().UTC()
+	text, err := json.Marshal(info)
+	if err != nil {
+		return "", fmt.Errorf("encoding the lock: %w", err)
+	}
+	return string(text), nil
+}
+
+// unreachable tells whether the host, rather than the caller, gave up.
+func unreachable(ctx context.Context, host ops.Host, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	link, _ := host.Link()
+	return errors.Is(err, ops.ErrUnreachable) || errors.Is(err, context.DeadlineExceeded) || link == ops.LinkDown
+}
+
+// Break removes the marks, whoever holds them, and writes into broken.log of each host who
+// did so and why. What lay beside a mark is kept under broken/. It returns the marks that
+// were broken; hosts that could not be reached make an error and keep theirs.
+func (l *Lock) Break(ctx context.Context, reason, by string) (map[ops.Side]ops.LockInfo, error) {
+	if strings.TrimSpace(reason) == "" {
+		return nil, &ops.Problem{Doing: "breaking the lock", Err: errors.New("no reason given"), Hint: "say why: it goes on the record of both hosts"}
+	}
+	held, errs := l.read(ctx)
+	broken := map[ops.Side]ops.LockInfo{}
+	var left []error
+	for _, side := range ops.Sides {
+		if err := errs[side]; err != nil {
+			left = append(left, err)
+		}
+		if info := held[side]; info != nil {
+			if err := l.breakOn(ctx, side, *info, reason, by); err != nil {
+				left = append(left, err)
+				continue
+			}
+			broken[side] = *info
+		}
+	}
+	return broken, errors.Join(left...)
+}
+
+func (l *Lock) breakOn(ctx context.Context, side ops.Side, info ops.LockInfo, reason, by string) error {
+	defer l.gates[side].enter()()
+	now := l.opt.Now().UTC()
+	line, err := json.Marshal(struct {
+		At     time.Time    `json:"at"`
+		By     string       `json:"by"`
+		Reason string       `json:"reason"`
+		Lock   ops.LockInfo `json:"lock"`
+	}{now, by, reason, info})
+	if err != nil {
+		return fmt.Errorf("encoding the lock: %w", err)
+	}
+	word, _, err := l.script(ctx, l.hosts[side], true, nil, breakScript, info.Run, string(line), now.Format("20060102T150405.000000000Z"))
+	if err == nil && word == "changed" {
+		err = errors.New("it has changed hands meanwhile and was left alone")
+	}
+	if err != nil {
+		return ops.AsProblem(err, "breaking the lock", side)
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package lock
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"tandem/ops"
+)
+
+// The scripts are fixed; what varies comes as arguments: $1 is the base directory. They use
+// only what a minimal Debian has, and answer with one word on the first line.
+//
+// Whose a mark is stands in owner.json, which is only ever replaced as a whole: the scripts
+// look for the few words that signature makes, quoted, so that none of them is a pattern.
+const (
+	// $2 run, $3 owner.json, $4 signature. Answers taken, again, or held followed by what
+	// show says. A former owner of the run may have looked just before our mark was made and
+	// write just after: such a mark is made anew.
+	takeScript = `set -eu
+mkdir -p "$1"
+word=again
+if mkdir "$1/lock" 2>/dev/null; then
+	word=taken
+	printf '%s\n' "$2" >"$1/lock/run"
+	chmod 755 "$1" "$1/lock"
+	chmod 644 "$1/lock/run"
+fi
+cd "$1/lock"
+run=$(cat run 2>/dev/null || :)
+if [ "$run" != "$2" ]; then
+	printf 'held\n%s\n' "$run"
+	cat owner.json 2>/dev/null || :
+	exit 0
+fi
+for try in 1 2 3; do
+	printf '%s\n' "$3" >owner.taken
+	chmod 644 owner.taken
+	mv owner.taken owner.json
+	sync run owner.json . .. 2>/dev/null || :
+	case "$(cat owner.json)" in
+	*"$4"*) break ;;
+	esac
+done
+echo "$word"
+`
+	// Answers free, or held, the run id and owner.json.
+	showScript = `[ -e "$1/lock" ] || { echo free; exit 0; }
+printf 'held\n%s\n' "$(cat "$1/lock/run" 2>/dev/null)"
+cat "$1/lock/owner.json" 2>/dev/null || :
+`
+	// $2 run, $3 owner.json, $4 signature, $5 how: beat, replace or append, $6 the file that
+	// standard input goes to. What arrives is complete before anything of the mark is touched.
+	keepScript = `set -eu
+[ -d "$1/lock" ] || { echo free; exit 0; }
+cd "$1/lock"
+mine() {
+	[ "$(cat run 2>/dev/null || :)" = "$2" ] || { echo held; exit 0; }
+	case "$(cat owner.json 2>/dev/null || :)" in
+	*"$4"*) ;;
+	*)
+		rm -f "kept.$5"
+		echo held
+		exit 0
+		;;
+	esac
+}
+mine "$@"
+if [ "$5" != beat ]; then
+	: >"kept.$5"
+	chmod 600 "kept.$5"
+	cat >>"kept.$5"
+	mine "$@"
+fi
+case "$5" in
+replace) mv "kept.$5" "$6" ;;
+append)
+	cat "kept.$5" >>"$6"
+	rm -f "kept.$5"
+	;;
+esac
+printf '%s\n' "$3" >owner.new
+chmod 644 owner.new
+mine "$@"
+mv owner.new owner.json
+echo kept
+`
+	// $2 run, $3 signature; empty: whoever of this run made the mark. Moved away first: a mark
+	// that is half removed would belong to nobody.
+	releaseScript = `set -eu
+[ -d "$1/lock" ] || { echo free; exit 0; }
+cd "$1"
+[ "$(cat lock/run 2>/dev/null || :)" = "$2" ] || { echo held; exit 0; }
+case "$(cat lock/owner.json 2>/dev/null || :)" in
+*"$3"*) ;;
+*) echo held; exit 0 ;;
+esac
+rm -rf "released-$2"
+mv lock "released-$2"
+rm -rf "released-$2"
+echo released
+`
+	// $2 the run that is expected, $3 the line for broken.log, $4 the name under broken/.
+	breakScript = `set -eu
+[ -e "$1/lock" ] || { echo free; exit 0; }
+cd "$1"
+[ "$(cat lock/run 2>/dev/null || :)" = "$2" ] || { echo changed; exit 0; }
+mkdir -p broken
+chmod 700 broken
+printf '%s\n' "$3" >>broken.log
+mv lock "broken/$4"
+echo broken
+`
+)
+
+// script runs one of the scripts on a host and returns its word and what follows it.
+func (l *Lock) script(ctx context.Context, host ops.Host, mutates bool, stdin io.Reader, text string, args ...string) (word, rest string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.opt.Timeout)
+	defer cancel()
+	out, err := host.Exec(ctx, ops.Command{
+		Args: append([]string{"sh", "-c", text, "tandem-lock", l.opt.Base}, args...), Privileged: mutates, Mutates: mutates, Stdin: stdin,
+	})
+	if err != nil {
+		return "", "", err
+	}
+	word, rest, _ = strings.Cut(string(out), "\n")
+	if word == "" {
+		return "", "", fmt.Errorf("the script gave no answer")
+	}
+	return word, rest, nil
+}

@@ -1,0 +1,182 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tandem/ops"
+)
+
+// Wake starts the containers of one service that were stopped and are still there, those that
+// ran when they were recorded. It is the other end of [Stop], where Start makes containers anew.
+type Wake struct {
+	Side       ops.Side
+	Service    ops.Service
+	Containers []Was
+	From       string        // the step that recorded them: hold
+	Stop       time.Duration // when undone, a container may take this long to stop
+	Within     time.Duration // for getting ready
+	Unready    bool          `json:",omitempty"` // not ready when the plan was made: it is not waited for
+}
+
+// Kind implements [ops.Step], as do the methods below.
+func (Wake) Kind() string { return KindWake }
+
+// Title is the act in words.
+func (w Wake) Title() string { return "start " + w.Service.Name + " again" }
+
+// Effects are the engine's calls.
+func (w Wake) Effects() []string {
+	effects := []string{"docker start " + names(w.Containers) + " (those that ran)"}
+	if !w.Unready {
+		effects = append(effects, fmt.Sprintf("wait until %s is ready, %s at most", w.Service.Name, Words(w.Within)))
+	}
+	return effects
+}
+
+// Risk: what is started can be stopped again.
+func (Wake) Risk() ops.Level { return ops.Disruptive }
+
+// Guards: see [Start].
+func (w Wake) Guards() []ops.Guard { return []ops.Guard{SideFresh(w.Side)} }
+
+// Check: already done when all that ran run, and the service is ready.
+func (w Wake) Check(ctx context.Context, env ops.Env) (ops.Verdict, error) {
+	_, all, err := list(ctx, env, w.Side)
+	if err != nil {
+		return ops.Blocked, err
+	}
+	ran, err := w.ran(env)
+	if err != nil {
+		return ops.Blocked, err
+	}
+	var now []*ops.Container
+	for _, was := range ran {
+		c := all.byName(was.Name)
+		if c == nil || c.State != "running" {
+			return ops.Ready, nil
+		}
+		now = append(now, c)
+	}
+	if len(ran) == 0 || w.Unready {
+		return ops.AlreadyDone, nil
+	}
+	if _, ready := serviceReady(ctx, env.Hosts[w.Side], w.Service, now); ready {
+		return ops.AlreadyDone, nil
+	}
+	return ops.Ready, nil
+}
+
+// ran are the containers that ran when they were recorded, by name.
+func (w Wake) ran(env ops.Env) ([]Was, error) {
+	var ran []Was
+	for _, was := range w.Containers {
+		kept, known, err := recorded(env, w.From, was)
+		switch {
+		case err != nil:
+			return nil, err
+		case !known:
+			return nil, unrecorded(w.Side, "starting "+w.Service.Name, was)
+		case kept.Running:
+			ran = append(ran, Was{Name: was.Name})
+		}
+	}
+	return ran, nil
+}
+
+// Do starts them and waits for the service.
+func (w Wake) Do(ctx context.Context, env ops.Env) error {
+	if err := env.Log.Record(keyBegun, env.Now()); err != nil {
+		return fmt.Errorf("recording the start: %w", err)
+	}
+	if _, err := w.ran(env); err != nil { // all are recorded
+		return err
+	}
+	ran, err := startAgain(ctx, env, w.Side, w.From, w.Containers)
+	if err != nil || len(ran) == 0 || w.Unready {
+		return err
+	}
+	return waitReady(ctx, env, w.Side, w.Service, ran, w.Within)
+}
+
+// Verify reads the containers afresh.
+func (w Wake) Verify(ctx context.Context, env ops.Env) error {
+	_, all, err := list(ctx, env, w.Side)
+	if err != nil {
+		return err
+	}
+	ran, err := w.ran(env)
+	if err != nil || len(ran) == 0 || w.Unready {
+		return err
+	}
+	now, _ := all.of(ran)
+	return proveReady(ctx, env, w.Side, w.Service, now)
+}
+
+// Undo stops them again.
+func (w Wake) Undo(ctx context.Context, env ops.Env) error {
+	begun, err := env.Log.Recall(keyBegun, new(time.Time))
+	if err != nil {
+		return fmt.Errorf("reading when it was begun: %w", err)
+	}
+	if !begun {
+		return ops.ErrNoUndo
+	}
+	engine, all, err := list(ctx, env, w.Side)
+	if err != nil {
+		return err
+	}
+	return each(byName(w.Containers), func(was Was) error {
+		c := all.byName(was.Name)
+		if c == nil || !halts(c.State) {
+			return nil
+		}
+		if err := engine.Stop(ctx, c.ID, w.Stop); err != nil {
+			return fmt.Errorf("stopping %s: %w", was.Name, err)
+		}
+		return nil
+	})
+}
+
+// Back describes Undo.
+func (w Wake) Back() ops.Undoing {
+	return ops.Undoing{
+		Title: "stop " + w.Service.Name, Effects: []string{fmt.Sprintf("docker stop --time %d %s", int(w.Stop.Seconds()), names(w.Containers))},
+		Risk: ops.Disruptive, Guards: []ops.Guard{SideFresh(w.Side), SideOut(w.Side)},
+	}
+}
+
+// startAgain starts those of the containers that ran when they were recorded, whatever their ids
+// are now, and returns them by name. What was never recorded is left alone.
+func startAgain(ctx context.Context, env ops.Env, side ops.Side, from string, containers []Was) ([]Was, error) {
+	engine, all, err := list(ctx, env, side)
+	if err != nil {
+		return nil, err
+	}
+	var ran []Was
+	for _, was := range containers {
+		kept, known, err := recorded(env, from, was)
+		if err != nil {
+			return nil, err
+		}
+		if !known || !kept.Running {
+			continue
+		}
+		ran = append(ran, Was{Name: was.Name})
+		c := all.byName(was.Name)
+		if c != nil && c.State == "running" {
+			continue
+		}
+		var id string
+		if c != nil {
+			id = c.ID
+		} else if id, err = remake(ctx, env, side, engine, was, kept, nil); err != nil { // --rm: the stop took it away
+			return nil, err
+		}
+		if err := engine.Start(ctx, id); err != nil {
+			return nil, fmt.Errorf("starting %s: %w", was.Name, err)
+		}
+	}
+	return ran, nil
+}

@@ -1,0 +1,396 @@
+// Package tui is the console: the pair side by side, what is wrong, what can be done,
+// and the run under way.
+//
+// App is the one Bubble Tea model. It holds a stack of screens (see the screen interface
+// in env.go): the pair at the bottom, others over it, dialogs floating. App draws the
+// title bar, the message line and the key bar around the top screen and routes keys
+// through the one key table. Nothing here blocks: what the backend knows is read when it
+// signals a change, everything else runs in commands whose answers come back as messages.
+// Frames are made from the state alone, with the clock passed in; every pane keeps its
+// lines until something it shows has changed. Sizes are terminal cells.
+package tui
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tandem/ops"
+	"tandem/themes"
+	"tandem/tui/style"
+)
+
+// Options of the console.
+type Options struct {
+	Backend Backend
+	Theme   themes.Theme
+	ASCII   bool             // only ASCII on the screen
+	NoColor bool             // no colour, as asked by $NO_COLOR
+	UTC     bool             // times in UTC; else in the local zone
+	Now     func() time.Time // nil: time.Now
+	Present bool             // start in presenter mode
+	Redact  []string         // what presenter mode hides, besides hosts and addresses
+	Version string           // shown on the help screen
+}
+
+// App is the console as a Bubble Tea model.
+type App struct {
+	env
+	opt    Options
+	size   Size
+	stack  []screen // the pair screen first
+	said   sayMsg
+	mouse  bool
+	echo   string // the keys typed last, in presenter mode
+	themes []themes.Theme
+	theme  int
+	bars   bars
+	frame  string
+	drawn  bool // frame is what the state says
+}
+
+// New makes the console. It reads the backend's present state at once.
+func New(opt Options) *App {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	a := &App{opt: opt, themes: []themes.Theme{opt.Theme}}
+	a.env = env{ctx: context.Background(), backend: opt.Backend, now: opt.Now, utc: opt.UTC, side: ops.Blue, present: opt.Present}
+	for _, name := range themes.Names() {
+		if name == opt.Theme.Name {
+			continue
+		}
+		if theme, err := themes.Load(name); err == nil {
+			a.themes = append(a.themes, theme)
+		}
+	}
+	a.read()
+	a.restyle()
+	a.stack = []screen{newPair(&a.env)}
+	return a
+}
+
+// Init starts to wait for changes and for the next second.
+func (a *App) Init() tea.Cmd {
+	return tea.Batch(a.wait(0), a.tick())
+}
+
+// minFrame is the least time between two readings of the backend: 20 frames a second.
+const minFrame = 50 * time.Millisecond
+
+type backendMsg struct{}
+
+// wait returns when the backend has changed, but not before the pause is over: what
+// changes in between is read at once afterwards.
+func (a *App) wait(pause time.Duration) tea.Cmd {
+	return await(a.ctx, a.backend.Changed(), pause, backendMsg{})
+}
+
+// await brings msg once the pause is over and changed has signalled, whichever is later;
+// nothing when ctx ends.
+func await(ctx context.Context, changed <-chan struct{}, pause time.Duration, msg tea.Msg) tea.Cmd {
+	return func() tea.Msg {
+		timer := time.NewTimer(pause)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil
+		}
+		select {
+		case <-changed:
+			return msg
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (a *App) tick() tea.Cmd {
+	return tea.Every(time.Second, func(time.Time) tea.Msg { return tickMsg{} })
+}
+
+func (a *App) read() {
+	snap := a.backend.Snapshot()
+	a.snap, a.run, a.timeline = &snap, a.backend.Run(), a.backend.Timeline()
+	a.meter.read(&a.env)
+	a.version++
+}
+
+// restyle makes the sheet anew after the theme or the mode has changed.
+func (a *App) restyle() {
+	opt := style.Options{ASCII: a.opt.ASCII, NoColor: a.opt.NoColor}
+	if a.present {
+		opt.Mask = Mask(a.snap.Pair, a.opt.Redact)
+	}
+	a.sheet = style.New(a.themes[a.theme], opt)
+	a.looks++
+}
+
+func (a *App) top() screen { return a.stack[len(a.stack)-1] }
+
+// Update takes a message.
+func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	a.drawn = false
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		a.size = Size{msg.Width, msg.Height}
+		return a, a.tell(msg)
+	case tea.KeyPressMsg:
+		return a, a.press(msg)
+	case tea.MouseWheelMsg, tea.MouseClickMsg, tea.PasteMsg:
+		if a.size.tiny() {
+			return a, nil
+		}
+		if wheel, ok := msg.(tea.MouseWheelMsg); ok {
+			return a, a.wheel(wheel)
+		}
+		return a, a.give(len(a.stack)-1, msg)
+	case backendMsg:
+		a.read()
+		if a.present {
+			a.restyle()
+		}
+		return a, tea.Batch(a.tell(changedMsg{}), a.wait(minFrame))
+	case tickMsg:
+		return a, tea.Batch(a.tell(msg), a.tick())
+	case openMsg:
+		a.stack = append(a.stack, msg.screen)
+		return a, a.tell(tea.WindowSizeMsg{Width: a.size.W, Height: a.size.H})
+	case overMsg:
+		if a.top() == msg.over {
+			return a, open(msg.make())
+		}
+		return a, nil
+	case closeMsg:
+		a.drop(msg.screen)
+		return a, nil
+	case homeMsg:
+		a.close()
+		return a, nil
+	case sayMsg:
+		a.said = msg
+		return a, nil
+	case noticeMsg:
+		a.said = sayMsg{}
+		return a, open(newNotice(&a.env, msg.title, msg.err))
+	case planMsg:
+		return a, a.confirm(msg)
+	case actMsg:
+		return a, a.act(msg.action, msg.service)
+	}
+	return a, a.tell(msg)
+}
+
+// confirm opens the dialog of a plan.
+func (a *App) confirm(msg planMsg) tea.Cmd {
+	a.said = sayMsg{}
+	if _, open := a.top().(*confirmDialog); open { // asked for twice: the first answer counts
+		return nil
+	}
+	return open(newConfirm(&a.env, msg.plan, msg.start))
+}
+
+// tell hands a message to every screen.
+func (a *App) tell(msg tea.Msg) tea.Cmd {
+	var cmds []tea.Cmd
+	for i := range a.stack {
+		if cmd := a.give(i, msg); cmd != nil {
+			cmds = append(cmds, cmd)
+		}
+	}
+	return tea.Batch(cmds...)
+}
+
+func (a *App) give(i int, msg tea.Msg) tea.Cmd {
+	next, cmd := a.stack[i].Update(msg)
+	a.stack[i] = next
+	return cmd
+}
+
+func (a *App) pop() { a.drop(a.top()) }
+
+// drop takes a screen off the stack; the pair stays.
+func (a *App) drop(s screen) {
+	i := slices.Index(a.stack, s)
+	if i < 1 {
+		return
+	}
+	if c, ok := s.(closer); ok {
+		c.Close()
+	}
+	a.stack = slices.Delete(a.stack, i, i+1)
+}
+
+// press routes a key: what the table has for the top screen's scope, else as text. Where
+// the terminal is too small to show the screen, nothing but leaving it can be meant.
+func (a *App) press(key tea.KeyPressMsg) tea.Cmd {
+	a.said = sayMsg{}
+	if a.present {
+		a.echoKey(key)
+	}
+	b, why := find(&a.env, a.top().Scope(), key.String())
+	switch {
+	case a.size.tiny() && (b == nil || !b.leaves()):
+		return nil
+	case b == nil:
+		return a.give(len(a.stack)-1, pressed{Key: key})
+	case why != "":
+		a.said = sayMsg{style.Warn, b.Words + ": not now, " + why}
+		return nil
+	}
+	// In the run of a job, its log is meant.
+	if r := a.run; b.Action == actLogs && a.top().Scope() == inRun && r != nil && r.Plan.Request.Op == ops.OpJob && len(r.Plan.Request.Services) == 1 {
+		return open(newLogs(&a.env, r.Plan.Request.Side, r.Plan.Request.Services[0]))
+	}
+	if cmd, done := a.global(b.Action); done {
+		return cmd
+	}
+	return a.give(len(a.stack)-1, pressed{Action: b.Action, Key: key})
+}
+
+// echoKey keeps the last few keys, for an audience.
+func (a *App) echoKey(key tea.KeyPressMsg) {
+	const most = 24
+	text := a.echo + " " + key.String()
+	if len(text) > most {
+		text = text[len(text)-most:]
+		if i := slices.Index([]byte(text), ' '); i >= 0 {
+			text = text[i:]
+		}
+	}
+	a.echo = text
+}
+
+// wheel scrolls as the arrow keys do.
+func (a *App) wheel(msg tea.MouseWheelMsg) tea.Cmd {
+	switch msg.Button {
+	case tea.MouseWheelUp:
+		return a.give(len(a.stack)-1, pressed{Action: actUp})
+	case tea.MouseWheelDown:
+		return a.give(len(a.stack)-1, pressed{Action: actDown})
+	}
+	return nil
+}
+
+// act runs an action that did not come from its key.
+func (a *App) act(action Action, service string) tea.Cmd {
+	if service != "" {
+		a.service = service
+	}
+	for i := range table {
+		b := &table[i]
+		if b.Action != action {
+			continue
+		}
+		if why := b.reason(&a.env); why != "" {
+			a.said = sayMsg{style.Warn, b.Words + ": not now, " + why}
+			return nil
+		}
+		break
+	}
+	if cmd, done := a.global(action); done {
+		return cmd
+	}
+	if action == actRestart && service != "" {
+		return a.operate(ops.Request{Op: ops.OpRestart, Side: a.side, Services: []string{service}})
+	}
+	return a.give(len(a.stack)-1, pressed{Action: action})
+}
+
+// global carries out what does not belong to a single screen.
+func (a *App) global(action Action) (tea.Cmd, bool) {
+	switch action {
+	case actDrain:
+		return a.operate(ops.Request{Op: ops.OpDrain, Side: a.side}), true
+	case actPutBack:
+		return a.operate(ops.Request{Op: ops.OpPutBack, Side: a.side}), true
+	case actRecover:
+		return a.operate(ops.Request{Op: ops.OpRecover, Side: a.side}), true
+	case actCanary:
+		return a.operate(ops.Request{Op: ops.OpCanary, Side: a.side}), true
+	case actJob:
+		return open(newJobs(&a.env, a.side)), true
+	case actPatch:
+		return open(newVersions(&a.env, a.side)), true
+	case actRollBack:
+		return open(newChoose(&a.env, a.side, a.service)), true
+	case actRun:
+		return open(newRunView(&a.env)), true
+	case actLogs:
+		return open(newLogs(&a.env, a.side, a.service)), true
+	case actNote:
+		return open(newNote(&a.env)), true
+	case actDetail:
+		return open(newDetail(&a.env, a.service)), true
+	case actFindings:
+		return open(newFindings(&a.env)), true
+	case actHelp:
+		return open(newHelp(&a.env, a.opt.Version)), true
+	case actPalette:
+		return open(newPalette(&a.env, a.top().Scope())), true
+	case actReadOnly:
+		return a.readOnly(), true
+	case actPresent:
+		a.present, a.echo = !a.present, ""
+		a.restyle()
+		return nil, true
+	case actTheme:
+		a.theme = (a.theme + 1) % len(a.themes)
+		a.restyle()
+		return say(style.Soft, "theme "+a.themes[a.theme].Name), true
+	case actMouse:
+		a.mouse = !a.mouse
+		if a.mouse {
+			return say(style.Soft, "mouse on: click and wheel; m gives it back to the terminal"), true
+		}
+		return say(style.Soft, "mouse off: the terminal selects text"), true
+	case actRedraw:
+		return tea.ClearScreen, true
+	case actQuit, actLeave:
+		return a.quit(), true
+	}
+	return nil, false
+}
+
+// operate asks for a plan and says so meanwhile.
+func (a *App) operate(request ops.Request) tea.Cmd {
+	a.said = sayMsg{style.Soft, "looking at both sides afresh …"}
+	return a.ask(request)
+}
+
+func (a *App) readOnly() tea.Cmd {
+	on := !a.backend.ReadOnly()
+	if err := a.backend.SetReadOnly(on); err != nil {
+		return notice("read-only", err)
+	}
+	if on {
+		return say(style.Soft, "read-only: nothing can be changed from here")
+	}
+	return say(style.Warn, "read-write: operations are possible again")
+}
+
+// quit leaves at once, or asks where a run is under way.
+func (a *App) quit() tea.Cmd {
+	if b, ok := a.top().(*askBox); ok && b.quits || a.run == nil || !a.run.Live() {
+		a.close()
+		return tea.Quit
+	}
+	return open(newQuit(&a.env))
+}
+
+// View draws the frame.
+func (a *App) View() tea.View {
+	if !a.drawn {
+		a.frame, a.drawn = a.draw(), true
+	}
+	v := tea.NewView(a.frame)
+	v.AltScreen = true
+	v.WindowTitle = "tandem " + style.Safe(a.snap.Pair.Name)
+	if a.mouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
+	return v
+}

@@ -1,0 +1,55 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"golang.org/x/term"
+)
+
+// frames is how many frames a second are drawn at most. The renderer ticks at this rate
+// even when nothing changes, so a low number keeps an idle console cheap.
+const frames = 20
+
+// ErrNoTerminal says that the console cannot be shown: print plain lines instead.
+var ErrNoTerminal = errors.New("no terminal that can show the console")
+
+// NoColor tells whether the environment asks for no colour: NO_COLOR with any value that
+// is not empty (no-color.org).
+func NoColor() bool { return os.Getenv("NO_COLOR") != "" }
+
+// Run shows the console on the terminal of this process until the operator leaves it, ctx
+// ends, or the terminal goes away (SIGHUP): then it ends without an error, and a run goes
+// on without it. It returns ErrNoTerminal where there is no terminal that can show it.
+func Run(ctx context.Context, opt Options) error {
+	if name := os.Getenv("TERM"); name == "" || name == "dumb" || !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
+		return ErrNoTerminal
+	}
+	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGHUP)
+	defer cancel()
+	app := New(opt)
+	app.ctx = ctx
+	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(frames)}
+	if opt.NoColor {
+		options = append(options, tea.WithColorProfile(colorprofile.ASCII))
+	}
+	_, err := tea.NewProgram(app, options...).Run()
+	app.close()
+	if err != nil && ctx.Err() == nil && !errors.Is(err, tea.ErrInterrupted) {
+		return fmt.Errorf("showing the console: %w", err)
+	}
+	return nil
+}
+
+// close leaves every screen, so that what they hold ends.
+func (a *App) close() {
+	for len(a.stack) > 1 {
+		a.pop()
+	}
+}

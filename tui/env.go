@@ -1,0 +1,150 @@
+package tui
+
+import (
+	"context"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tandem/ops"
+	"tandem/tui/style"
+)
+
+// Size is an area in terminal cells.
+type Size struct{ W, H int }
+
+// screen fills the area between the title bar and the key bar, or floats over it.
+//
+// Update gets every message; keys come as [pressed]. It does no I/O: whatever has a
+// context in Backend is called from a command, and its answer comes back as a message.
+// View returns lines written with a style.Page of width area.W, exactly area.H of them;
+// a modal screen returns at most area.H lines of one width, at most area.W, and is laid
+// over the middle. View must be cheap when nothing has changed: it is called after every
+// message.
+type screen interface {
+	Update(tea.Msg) (screen, tea.Cmd)
+	View(area Size) []string
+	Scope() Scope // which keys of the table work here; all others arrive as text
+	Modal() bool
+}
+
+// closer is a screen that holds something: Close is called once, when it is left.
+type closer interface{ Close() }
+
+// env is what every screen sees. The App alone changes it; screens may set side and
+// service.
+type env struct {
+	ctx     context.Context // ends with the console
+	backend Backend
+	sheet   *style.Sheet
+	now     func() time.Time
+	utc     bool
+	present bool // for an audience: hosts and addresses are hidden, states are large
+
+	// What the backend last said, and a number that grows whenever any of it changes.
+	snap     *ops.Snapshot
+	run      *ops.Run // nil: none
+	timeline []Moment
+	meter    meter
+	version  uint64
+	looks    uint64 // grows with every change of the sheet (theme, presenter mode)
+
+	side    ops.Side // the side that keys act on
+	service string   // the selected service; empty: none
+}
+
+// clock writes a time of day: "14:03:22Z".
+func (e *env) clock(t time.Time) string {
+	if e.utc {
+		return t.UTC().Format("15:04:05Z")
+	}
+	return t.Local().Format("15:04:05")
+}
+
+// Messages by which screens ask the App for something.
+type (
+	openMsg  struct{ screen screen } // put a screen on top
+	closeMsg struct{ screen screen } // leave that screen, wherever it is on the stack
+	homeMsg  struct{}                // leave all screens but the pair
+	// overMsg puts a screen on top, where the one that asks for it is on top: nobody who
+	// types elsewhere is interrupted.
+	overMsg struct {
+		over screen
+		make func() screen
+	}
+	// sayMsg shows a line above the key bar until the next key.
+	sayMsg struct {
+		ink  style.Ink
+		text string
+	}
+	// noticeMsg shows an error, with what to do, until it is put away.
+	noticeMsg struct {
+		title string
+		err   error
+	}
+	// planMsg brings a plan for confirmation. start carries it out; nil: Backend.Start.
+	planMsg struct {
+		plan  ops.Plan
+		start func(context.Context, ops.Plan) error
+	}
+	// actMsg runs an action as if its key had been pressed.
+	actMsg struct {
+		action  Action
+		service string // for logs, restart, details; empty: the selected one
+	}
+)
+
+// Messages that the App sends to every screen on the stack.
+type (
+	// pressed is a key: the action that the table gives it in the screen's scope, or none.
+	pressed struct {
+		Action Action
+		Key    tea.KeyPressMsg
+	}
+	changedMsg struct{} // env.version has grown
+	tickMsg    struct{} // a second has gone by
+)
+
+// Commands for the messages.
+func open(s screen) tea.Cmd { return func() tea.Msg { return openMsg{s} } }
+
+// leave closes s and no other screen: by the time the message arrives, the next key may
+// have opened one over it.
+func leave(s screen) tea.Cmd { return func() tea.Msg { return closeMsg{s} } }
+func goHome() tea.Msg        { return homeMsg{} }
+func say(ink style.Ink, text string) tea.Cmd {
+	return func() tea.Msg { return sayMsg{ink, text} }
+}
+
+func notice(title string, err error) tea.Cmd {
+	return func() tea.Msg { return noticeMsg{title, err} }
+}
+
+// planTime bounds a look and a plan: longer than any deadline of a single look.
+const planTime = 45 * time.Second
+
+// ask takes a fresh look, makes the plan and opens its dialog.
+func (e *env) ask(request ops.Request) tea.Cmd {
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(e.ctx, planTime)
+		defer cancel()
+		plan, err := e.backend.Plan(ctx, request)
+		if err != nil {
+			return noticeMsg{string(request.Op) + " " + request.Side.Upper(), err}
+		}
+		return planMsg{plan: plan}
+	}
+}
+
+// askRollback makes the plan of taking back a run and opens its dialog.
+func (e *env) askRollback(run string) tea.Cmd {
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(e.ctx, planTime)
+		defer cancel()
+		plan, err := e.backend.PlanRollback(ctx, run)
+		if err != nil {
+			return noticeMsg{"roll back run " + run, err}
+		}
+		return planMsg{plan: plan, start: func(ctx context.Context, shown ops.Plan) error { return e.backend.Rollback(ctx, run, shown) }}
+	}
+}

@@ -1,0 +1,211 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tandem/ops"
+	"tandem/themes"
+)
+
+// noon is the present of all frames.
+var noon = time.Date(2024, 5, 17, 14, 3, 22, 0, time.UTC)
+
+// fake is a Backend whose answers are set by the test. What is asked of it is counted.
+type fake struct {
+	mu       sync.Mutex
+	changed  chan struct{}
+	snap     ops.Snapshot
+	run      *ops.Run
+	timeline []Moment
+	readOnly bool
+	pinned   bool // started with --read-only
+
+	plan     func(ops.Request) (ops.Plan, error)
+	start    func(ops.Plan) error
+	past     []ops.Run
+	images   []ImageChoice
+	versions []VersionChoice
+	logs     func(ctx context.Context, side ops.Side, name string, line func(LogLine)) error
+	usual    map[string]time.Duration
+
+	requests []ops.Request // of Plan
+	calls    []string      // of everything that changes something
+}
+
+func newFake(snap ops.Snapshot) *fake {
+	return &fake{changed: make(chan struct{}, 1), snap: snap}
+}
+
+func (f *fake) Changed() <-chan struct{}     { return f.changed }
+func (f *fake) Snapshot() ops.Snapshot       { return f.snap }
+func (f *fake) Run() *ops.Run                { return f.run }
+func (f *fake) Timeline() []Moment           { return f.timeline }
+func (f *fake) Usual(k string) time.Duration { return f.usual[k] }
+func (f *fake) ReadOnly() bool               { return f.readOnly }
+
+func (f *fake) SetReadOnly(on bool) error {
+	if f.pinned && !on {
+		return &ops.Problem{Doing: "leaving read-only mode", Err: errors.New("started with --read-only"), Hint: "start tandem without --read-only"}
+	}
+	f.readOnly = on
+	return nil
+}
+
+func (f *fake) call(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, fmt.Sprintf(format, args...))
+}
+
+func (f *fake) Plan(_ context.Context, r ops.Request) (ops.Plan, error) {
+	f.mu.Lock()
+	f.requests = append(f.requests, r)
+	f.mu.Unlock()
+	if f.plan == nil {
+		return ops.Plan{Request: r, Title: string(r.Op) + " " + r.Side.Upper()}, nil
+	}
+	return f.plan(r)
+}
+
+func (f *fake) Start(_ context.Context, p ops.Plan) error {
+	f.call("start %s", p.Title)
+	if f.start == nil {
+		return nil
+	}
+	return f.start(p)
+}
+
+func (f *fake) PlanRollback(_ context.Context, run string) (ops.Plan, error) {
+	return ops.Plan{Title: "take back run " + run}, nil
+}
+
+func (f *fake) Rollback(_ context.Context, run string, p ops.Plan) error {
+	f.call("roll back %s", run)
+	if f.start == nil {
+		return nil
+	}
+	return f.start(p)
+}
+
+func (f *fake) Resume(_ context.Context, run string, accept []ops.Risk) error {
+	f.call("%s", strings.TrimSpace(fmt.Sprint("resume ", run, " ", strings.Trim(fmt.Sprint(accept), "[]"))))
+	return nil
+}
+
+func (f *fake) Ask(_ context.Context, run string, ask ops.Ask) error {
+	f.call("ask %s %s", run, ask)
+	return nil
+}
+
+func (f *fake) Note(_ context.Context, run, text string) error {
+	f.call("note %s %s", run, text)
+	return nil
+}
+
+func (f *fake) Past(context.Context) ([]ops.Run, error) { return f.past, nil }
+
+func (f *fake) Images(context.Context, ops.Side, string) ([]ImageChoice, error) {
+	return f.images, nil
+}
+
+func (f *fake) Versions(_ context.Context, _ ops.Side, back bool) ([]VersionChoice, error) {
+	var list []VersionChoice
+	for _, v := range f.versions {
+		if v.Back || !back {
+			list = append(list, v)
+		}
+	}
+	return list, nil
+}
+
+func (f *fake) Logs(ctx context.Context, side ops.Side, name string, line func(LogLine)) error {
+	if f.logs == nil {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return f.logs(ctx, side, name, line)
+}
+
+// dark is the theme of most frames.
+func dark() themes.Theme {
+	theme, err := themes.Load(themes.Default)
+	if err != nil {
+		panic(err)
+	}
+	return theme
+}
+
+// newConsole makes the App on a fake, with the clock at noon and a terminal of w x h. Its
+// context has ended: settle runs every command, and none may wait for news that never comes.
+func newConsole(f *fake, w, h int) *App {
+	a := New(Options{Backend: f, Theme: dark(), UTC: true, Now: func() time.Time { return noon }, Version: "v0"})
+	ended, end := context.WithCancel(context.Background())
+	end()
+	a.ctx = ended
+	a.Update(tea.WindowSizeMsg{Width: w, Height: h})
+	return a
+}
+
+// key is a key press by its name: "d", "enter", "ctrl+o".
+func key(name string) tea.KeyPressMsg {
+	special := map[string]tea.KeyPressMsg{
+		"enter": {Code: tea.KeyEnter}, "esc": {Code: tea.KeyEscape}, "tab": {Code: tea.KeyTab}, "space": {Code: tea.KeySpace, Text: " "},
+		"up": {Code: tea.KeyUp}, "down": {Code: tea.KeyDown}, "pgup": {Code: tea.KeyPgUp}, "pgdown": {Code: tea.KeyPgDown},
+		"left": {Code: tea.KeyLeft}, "right": {Code: tea.KeyRight}, "home": {Code: tea.KeyHome}, "end": {Code: tea.KeyEnd},
+		"backspace": {Code: tea.KeyBackspace},
+	}
+	if k, ok := special[name]; ok {
+		return k
+	}
+	if len(name) > 5 && name[:5] == "ctrl+" {
+		return tea.KeyPressMsg{Code: rune(name[5]), Mod: tea.ModCtrl}
+	}
+	r := []rune(name)[0]
+	return tea.KeyPressMsg{Code: r, Text: name}
+}
+
+// press sends keys and runs the commands that follow, except those that wait for time or
+// for the backend.
+func press(a *App, keys ...string) {
+	for _, k := range keys {
+		_, cmd := a.Update(key(k))
+		settle(a, cmd)
+	}
+}
+
+// settle runs a command and what its message leads to. Quit is dropped.
+func settle(a *App, cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	switch msg := cmd().(type) {
+	case nil, tea.QuitMsg:
+	case tea.BatchMsg:
+		for _, c := range msg {
+			settle(a, c)
+		}
+	default:
+		if cmds, ok := sequence(msg); ok {
+			for _, c := range cmds {
+				settle(a, c)
+			}
+			return
+		}
+		_, next := a.Update(msg)
+		settle(a, next)
+	}
+}
+
+// change makes the console read the backend anew.
+func change(a *App) {
+	a.read()
+	settle(a, a.tell(changedMsg{}))
+	a.drawn = false
+}

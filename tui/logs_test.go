@@ -1,0 +1,362 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/exp/golden"
+	"pgregory.net/rapid"
+
+	"tandem/ops"
+)
+
+// logLine is a line of the log of tcs, n seconds after two o'clock.
+func logLine(n int, text string) LogLine {
+	return LogLine{LogLine: ops.LogLine{At: time.Date(2024, 5, 17, 14, 0, n, 0, time.UTC), Text: text}, Container: "tis_tcs_1"}
+}
+
+// logScreen is a console with the logs of tcs open, its streams filled by the test.
+func logScreen(w, h int) (*App, *logView) {
+	f := newFake(calm())
+	a := newConsole(f, w, h)
+	v := newLogs(&a.env, ops.Blue, "tcs").(*logView)
+	v.started = true
+	a.Update(openMsg{v})
+	return a, v
+}
+
+func fill(v *logView, n int) {
+	for i := range n {
+		for side, stream := range v.streams {
+			l := logLine(2*i+side, fmt.Sprintf("INFO %d --- [nio-8093-exec-%d] t.tcs.TcsApp : GET /api/tcs/%d took %d ms, and that is all there is to say", i, i%10, 1000+i, 10*i))
+			if i%7 == 3 {
+				l.Text, l.Stderr = "WARN slow query in transaction, pool is exhausted", true
+			}
+			stream.add(l)
+		}
+	}
+}
+
+func TestLogFrames(t *testing.T) {
+	for _, s := range []struct {
+		name string
+		fill func(*logView)
+		keys []string
+	}{
+		{name: "opening"},
+		{name: "no lines", fill: func(v *logView) { v.streams[0].state, v.streams[1].state = logState{}, logState{} }},
+		{name: "error", fill: func(v *logView) {
+			v.streams[0].state = logState{ended: true, err: &ops.Problem{Doing: "reading the log of tcs", Side: ops.Blue, Err: errors.New("no container of tcs is on blue"), Hint: "start it first"}}
+			fill(v, 3)
+			v.streams[0].ring, v.streams[0].total = nil, 0
+			v.streams[0].state = logState{ended: true, err: &ops.Problem{Doing: "reading the log of tcs", Side: ops.Blue, Err: errors.New("no container of tcs is on blue"), Hint: "start it first"}}
+		}},
+		{name: "following", fill: func(v *logView) { fill(v, 100) }},
+		{name: "wrapped", fill: func(v *logView) { fill(v, 100) }, keys: []string{"w"}},
+		{name: "one side", fill: func(v *logView) { fill(v, 100) }, keys: []string{"o", "tab"}},
+		{name: "top", fill: func(v *logView) { fill(v, 100) }, keys: []string{"g", "right"}},
+		{name: "found", fill: func(v *logView) { fill(v, 100) }, keys: append(append([]string{"/"}, typing("SLOW Q")...), "enter", "N", "N")},
+		{name: "broken off", fill: func(v *logView) {
+			fill(v, 4)
+			v.streams[1].state = logState{ended: true, err: errors.New("connection lost")}
+		}},
+	} {
+		for _, size := range []Size{{80, 24}, {120, 40}, {200, 60}, {40, 10}} {
+			t.Run(strings.ReplaceAll(fmt.Sprintf("%s %dx%d", s.name, size.W, size.H), " ", "-"), func(t *testing.T) {
+				a, v := logScreen(size.W, size.H)
+				if s.fill != nil {
+					s.fill(v)
+				}
+				press(a, s.keys...)
+				frame := a.View().Content
+				checkFrame(t, frame, size)
+				golden.RequireEqual(t, trimmed(frame))
+			})
+		}
+	}
+}
+
+// TestLogsStandStill checks that what is being read does not move while lines come, even
+// when the oldest ones are dropped.
+func TestLogsStandStill(t *testing.T) {
+	a, v := logScreen(120, 40)
+	fill(v, logKept)
+	press(a, "pgup", "pgup")
+	before := strings.Split(text(a), "\n")[3]
+	for i := range 1000 {
+		v.streams[0].add(logLine(100000+i, "more"))
+	}
+	a.drawn = false
+	if after := strings.Split(text(a), "\n")[3]; after != before {
+		t.Errorf("%q became %q", before, after)
+	}
+	press(a, "f")
+	wants(t, a, "following", "more")
+	press(a, "f")
+	wants(t, a, "standing still")
+	press(a, "g")
+	wants(t, a, "line 1 of 5000")
+	press(a, "G")
+	wants(t, a, "following")
+}
+
+func TestScrollingToTheEndFollowsAgain(t *testing.T) {
+	a, v := logScreen(120, 40)
+	fill(v, 200)
+	press(a, "pgup")
+	wants(t, a, "standing still")
+	press(a, "space", "space")
+	wants(t, a, "following")
+}
+
+func TestSearchInLogs(t *testing.T) {
+	a, v := logScreen(120, 40)
+	fill(v, 100)
+	press(a, append(append([]string{"/"}, typing("/tcs/1042 ")...), "enter")...)
+	if pane := v.pane(); pane.found != 43 || pane.follow {
+		t.Errorf("found line %d", pane.found)
+	}
+	if !strings.Contains(a.View().Content, "/tcs/1042 ") {
+		t.Error("what was found is not marked as one piece")
+	}
+	press(a, "n")
+	wants(t, a, "not found below: /tcs/1042")
+	press(a, "esc", "n")
+	if v.pattern != nil || len(a.stack) != 2 {
+		t.Error("esc does not clear the search alone")
+	}
+	press(a, "esc")
+	if len(a.stack) != 1 {
+		t.Error("the second esc does not go back")
+	}
+}
+
+func TestHostileLogLines(t *testing.T) {
+	for _, size := range []Size{{80, 24}, {120, 40}, {40, 10}} {
+		for i, name := range hostile {
+			a, v := logScreen(size.W, size.H)
+			for _, stream := range v.streams {
+				l := logLine(1, name)
+				l.Container = name
+				stream.add(l)
+				stream.add(logLine(2, "x"+name+strings.Repeat("y", 300)+name))
+			}
+			for _, keys := range [][]string{nil, {"w"}, {"w", "right"}, {"/", "y", "enter"}, {"w"}, {"o"}} {
+				press(a, keys...)
+				frame := a.View().Content
+				checkFrame(t, frame, size)
+				for _, word := range []string{"\x1b]", "\x1bP", "\x1b[2J", "\x1b[H", "\u202e"} {
+					if strings.Contains(frame, word) {
+						t.Fatalf("line %d: %q reached the frame", i, word)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestPresenterHidesHostsInCutLines checks that no half of a name is shown where a line is
+// cut, scrolled or wrapped.
+func TestPresenterHidesHostsInCutLines(t *testing.T) {
+	for col := range 60 {
+		a, v := logScreen(80, 24)
+		a.Update(openMsg{v})
+		for _, stream := range v.streams {
+			stream.add(logLine(1, strings.Repeat("x", 20+col)+" 10.0.1.11 said no"))
+		}
+		for _, keys := range [][]string{{"ctrl+p"}, {"w"}, {"w", "right"}, {"right"}, {"right"}} {
+			press(a, keys...)
+			if frame := text(a); strings.Contains(frame, "0.1.1") || strings.Contains(frame, ".11 said") {
+				t.Fatalf("column %d: a part of the address can be seen:\n%s", col, frame)
+			}
+		}
+	}
+}
+
+// TestAnyLogFits writes any lines and presses any keys at any size.
+func TestAnyLogFits(t *testing.T) {
+	keys := []string{"up", "down", "pgup", "pgdown", "g", "G", "f", "w", "o", "tab", "left", "right", "/", "a", "enter", "n", "N", "space"}
+	rapid.Check(t, func(t *rapid.T) {
+		size := Size{rapid.IntRange(40, 220).Draw(t, "width"), rapid.IntRange(10, 60).Draw(t, "height")}
+		a, v := logScreen(size.W, size.H)
+		for i := range rapid.IntRange(0, 60).Draw(t, "lines") {
+			l := logLine(i, rapid.OneOf(rapid.String(), rapid.SampledFrom(hostile[:15]), rapid.StringN(100, 400, -1)).Draw(t, "line"))
+			l.Stderr, l.Container = rapid.Bool().Draw(t, "stderr"), rapid.SampledFrom([]string{"one", "two"}).Draw(t, "container")
+			v.streams[rapid.IntRange(0, 1).Draw(t, "side")].add(l)
+		}
+		for range rapid.IntRange(0, 10).Draw(t, "keys") {
+			press(a, rapid.SampledFrom(keys).Draw(t, "key"))
+			checkFrame(t, a.View().Content, size)
+		}
+	})
+}
+
+func TestStreamKeepsTheLast(t *testing.T) {
+	s := newLogStream()
+	for i := range logKept + 10 {
+		s.add(logLine(i, fmt.Sprint(i)))
+	}
+	lines, total, _ := s.read(nil, 0)
+	if len(lines) != logKept || total != logKept+10 || lines[0].Text != "10" || lines[logKept-1].Text != fmt.Sprint(logKept+9) {
+		t.Errorf("%d lines of %d, from %s to %s", len(lines), total, lines[0].Text, lines[len(lines)-1].Text)
+	}
+	s.add(LogLine{LogLine: ops.LogLine{Text: strings.Repeat("é", 1<<19)}})
+	lines, _, _ = s.read(nil, 0)
+	if last := lines[logKept-1].Text; len(last) > logMost+16 || !strings.HasSuffix(last, "é … cut") {
+		t.Errorf("a line of 1 MB is kept with %d bytes", len(last))
+	}
+}
+
+// TestStreamIsOpenedAgain lets a stream break off: its tail comes again, and is not taken
+// for news.
+func TestStreamIsOpenedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s, changed, ended := newLogStream(), make(chan struct{}, 1), make(chan struct{})
+		opened := 0
+		go func() {
+			defer close(ended)
+			s.run(ctx, changed, func(ctx context.Context, line func(LogLine)) error {
+				opened++
+				for i := range 3 + opened {
+					line(logLine(i, fmt.Sprint(i)))
+				}
+				if opened == 3 {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				return errors.New("connection lost")
+			})
+		}()
+		synctest.Wait()
+		if _, total, state := s.read(nil, 0); total != 4 || !state.ended || state.err == nil {
+			t.Errorf("%d lines, %+v", total, state)
+		}
+		time.Sleep(2*logPause + time.Second)
+		synctest.Wait()
+		if lines, _, state := s.read(nil, 0); len(lines) != 6 || state.ended {
+			t.Errorf("%d lines, %+v: want 0 to 5 once each", len(lines), state)
+		}
+		cancel()
+		<-ended
+	})
+}
+
+// TestLeavingEndsTheStreams checks that nothing goes on reading once the screen is left.
+func TestLeavingEndsTheStreams(t *testing.T) {
+	for _, leave := range []func(*App){
+		func(a *App) { press(a, "esc") },
+		func(a *App) { a.Update(homeMsg{}) },
+		func(a *App) { a.Update(key("ctrl+c")) },
+	} {
+		f := newFake(calm())
+		ended := make(chan error, 2)
+		f.logs = func(ctx context.Context, _ ops.Side, _ string, line func(LogLine)) error {
+			line(logLine(1, "hello"))
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return ctx.Err()
+		}
+		a := newConsole(f, 120, 40)
+		v := newLogs(&a.env, ops.Blue, "tcs")
+		a.Update(openMsg{v})
+		leave(a)
+		for range ops.Sides {
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Errorf("ended with %v", err)
+			}
+		}
+	}
+}
+
+// TestLogNewsComeOnce runs the real waiting command: many lines, one message.
+func TestLogNewsComeOnce(t *testing.T) {
+	f := newFake(calm())
+	f.logs = func(ctx context.Context, side ops.Side, _ string, line func(LogLine)) error {
+		for i := range 1000 {
+			line(logLine(i, "hello from "+string(side)))
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	a := newConsole(f, 120, 40)
+	a.ctx = t.Context()
+	v := newLogs(&a.env, ops.Blue, "tcs").(*logView)
+	defer v.Close()
+	_, cmd := a.Update(openMsg{v})
+	for news := 1; ; news++ {
+		if news > 1000 {
+			t.Fatal("a message for every line")
+		}
+		_, cmd = a.Update(batched(cmd))
+		v.pane()
+		if v.single[0].total == 1000 {
+			break
+		}
+	}
+	wants(t, a, "hello from blue")
+}
+
+// batched runs a command, and of a batch its only one.
+func batched(cmd tea.Cmd) tea.Msg {
+	msg := cmd()
+	if batch, ok := msg.(tea.BatchMsg); ok && len(batch) == 1 {
+		return batched(batch[0])
+	}
+	return msg
+}
+
+func TestFindGoesThroughAll(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		_, v := logScreen(120, 40)
+		want := map[uint64]bool{}
+		n := rapid.IntRange(1, 100).Draw(t, "lines")
+		for i := range n {
+			text := "no"
+			if rapid.Bool().Draw(t, "has") {
+				text, want[uint64(i+1)] = "a NEEDLE", true
+			}
+			v.streams[0].add(logLine(i, text))
+		}
+		pane := v.pane()
+		pattern := regexp.MustCompile("(?i)needle")
+		got := 0
+		for pane.find(pattern, -1, 10) {
+			if !want[pane.found] {
+				t.Fatalf("line %d has no needle", pane.found)
+			}
+			got++
+		}
+		if got != len(want) {
+			t.Fatalf("%d found, want %d", got, len(want))
+		}
+	})
+}
+
+// BenchmarkLogs draws logs whose lines are as long as they are kept, both sides, wrapped.
+func BenchmarkLogs(b *testing.B) {
+	for name, text := range map[string]string{"plain": strings.Repeat("x", 1<<20), "accents": strings.Repeat("é", 1<<19), "short": "INFO it works"} {
+		b.Run(name, func(b *testing.B) {
+			a, v := logScreen(200, 60)
+			for i := range logKept {
+				for _, stream := range v.streams {
+					stream.add(logLine(i, text))
+				}
+			}
+			press(a, "w", "/", "y", "enter")
+			b.ReportAllocs()
+			for b.Loop() {
+				v.streams[0].add(logLine(0, text))
+				a.drawn = false
+				a.View()
+			}
+		})
+	}
+}

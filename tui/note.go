@@ -1,0 +1,61 @@
+package tui
+
+import (
+	"context"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tandem/tui/style"
+	"tandem/tui/widget"
+)
+
+// noteBox takes a line for the journal of the run.
+type noteBox struct {
+	*env
+	input widget.Input
+}
+
+func newNote(e *env) screen { return &noteBox{env: e} }
+
+func (n *noteBox) Update(msg tea.Msg) (screen, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.PasteMsg:
+		n.input.Paste(msg.Content)
+	case pressed:
+		switch msg.Action {
+		case actBack:
+			return n, leave(n)
+		case actAccept:
+			if n.input.Text() != "" && n.run != nil {
+				return n, tea.Sequence(leave(n), n.write())
+			}
+		case "":
+			n.input.Key(msg.Key)
+		}
+	}
+	return n, nil
+}
+
+func (n *noteBox) write() tea.Cmd {
+	e, id, text := n.env, n.run.ID, n.input.Text()
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(e.ctx, askTime)
+		defer cancel()
+		if err := e.backend.Note(ctx, id, text); err != nil {
+			return noticeMsg{"note for run " + id, err}
+		}
+		return sayMsg{style.Focus, "noted"}
+	}
+}
+
+func (n *noteBox) View(area Size) []string {
+	width := min(area.W, 80)
+	p := n.sheet.Page(width - 4)
+	p.Blank(1)
+	n.input.Put(p, style.Strong)
+	p.End().Blank(1).Put(style.Key, "enter").Space(1).Put(style.Muted, "write").Space(3).Put(style.Key, "esc").Space(1).Put(style.Muted, "cancel").End()
+	return widget.Box(n.sheet, width, style.Focus, func(p *style.Page) { p.Put(style.Strong, "Note for the journal") }, "", p.Fit(min(p.Len(), max(area.H-2, 1))))
+}
+
+func (*noteBox) Scope() Scope { return inTyped }
+func (*noteBox) Modal() bool  { return true }

@@ -38,6 +38,10 @@ func (s *story) insist(args []string) { s.term.insist(args[0], true, args[1:]...
 // leave KEY TEXT...: types a key until none of the texts is on the screen.
 func (s *story) leave(args []string) { s.term.insist(args[0], false, args[1:]...) }
 
+// spell WORD TEXT...: types a word into an empty field until none of the texts is on the
+// screen; what a dialog's first moments left of it is taken away first (ctrl+u).
+func (s *story) spell(args []string) { s.term.insist("\x15"+args[0], false, args[1:]...) }
+
 // see TEXT...: waits until all the texts are on the screen.
 func (s *story) see(args []string) { s.term.see(args...) }
 

@@ -81,7 +81,7 @@ func play(t *testing.T, dir string) {
 			"lab": tell((*story).lab), "edit": tell((*story).edit), "fault": tell((*story).fault), "balancer": tell((*story).balancer),
 			"exits": tell((*story).exits), "until": tell((*story).until), "says": tell((*story).says), "valid": tell((*story).valid),
 			"as": tell((*story).as), "console": tell((*story).console), "press": tell((*story).press), "insist": tell((*story).insist),
-			"leave": tell((*story).leave), "see": tell((*story).see), "gone": tell((*story).gone), "resize": tell((*story).resize),
+			"leave": tell((*story).leave), "spell": tell((*story).spell), "see": tell((*story).see), "gone": tell((*story).gone), "resize": tell((*story).resize),
 			"exited": tell((*story).exited), "colours": tell((*story).colours), "silent": tell((*story).silent),
 			"crash": tell((*story).crash), "signal": tell((*story).signal),
 			"slack": tell((*story).slack), "posted": tell((*story).posted), "secret": tell((*story).secret),

@@ -408,7 +408,9 @@ func wakeOf(t *testing.T, w *world) Wake {
 	return Wake{Side: s.Side, Service: s.Service, Containers: s.Containers, From: s.From, Stop: s.Stop, Within: s.Within}
 }
 
-const awake = "agent tcs:2 running no\nndw-etl tcs:2 exited \ntcs-1 tcs:2 running no\ntcs-2 tcs:2 running no"
+// awake: those that ran do, and by themselves after a loss of power, too: what is started
+// after them may need them.
+const awake = "agent tcs:2 running no\nndw-etl tcs:2 exited \ntcs-1 tcs:2 running always\ntcs-2 tcs:2 running on-failure:3"
 
 func TestWake(t *testing.T) {
 	table := []struct {
@@ -418,16 +420,19 @@ func TestWake(t *testing.T) {
 		err     string
 		calls   []string
 	}{
-		{"those that ran", nil, ops.Ready, "", []string{"start tcs-1", "start tcs-2"}},
-		{"one runs", func(_ *world, e *engine, _ *Wake) { _ = begin(e.byName("tcs-1")) }, ops.Ready, "", []string{"start tcs-2"}},
-		{"all run", func(_ *world, e *engine, _ *Wake) { _, _ = begin(e.byName("tcs-1")), begin(e.byName("tcs-2")) }, ops.AlreadyDone, "", nil},
-		{"the stop took one away", func(_ *world, e *engine, _ *Wake) { e.containers = e.containers[1:] }, ops.Ready, "", []string{"create tcs-1 tcs:2", "policy no tcs-1", "start tcs-1", "start tcs-2"}},
+		{"those that ran", nil, ops.Ready, "", []string{"start tcs-1", "policy always tcs-1", "start tcs-2", "policy on-failure:3 tcs-2"}},
+		{"one runs", func(_ *world, e *engine, _ *Wake) { _ = begin(e.byName("tcs-1")) }, ops.Ready, "", []string{"policy always tcs-1", "start tcs-2", "policy on-failure:3 tcs-2"}},
+		{"all run", func(_ *world, e *engine, _ *Wake) {
+			_, _ = begin(e.byName("tcs-1")), begin(e.byName("tcs-2"))
+			e.byName("tcs-1").Policy, e.byName("tcs-2").Policy = "always", "on-failure:3"
+		}, ops.AlreadyDone, "", nil},
+		{"the stop took one away", func(_ *world, e *engine, _ *Wake) { e.containers = e.containers[1:] }, ops.Ready, "", []string{"create tcs-1 tcs:2", "policy no tcs-1", "start tcs-1", "policy always tcs-1", "start tcs-2", "policy on-failure:3 tcs-2"}},
 		{"never recorded", func(w *world, _ *engine, _ *Wake) { delete(w.logs[holdID].kept, keyOriginal("tcs-2")) }, ops.Blocked, "tcs-2 was never recorded", nil},
 		{"it does not stay up", func(_ *world, e *engine, _ *Wake) { e.each = func(int) { e.byName("tcs-2").State = "exited" } }, ops.Ready, "last seen: tcs: exited 137", nil},
 		{"it was not ready before", func(_ *world, e *engine, k *Wake) {
 			k.Unready = true
 			e.each = func(int) { e.byName("tcs-2").State = "exited" }
-		}, ops.Ready, "", []string{"start tcs-1", "start tcs-2"}},
+		}, ops.Ready, "", []string{"start tcs-1", "policy always tcs-1", "start tcs-2", "policy on-failure:3 tcs-2"}},
 	}
 	for _, test := range table {
 		t.Run(test.name, func(t *testing.T) {

@@ -159,7 +159,7 @@ func (s Stop) Back() ops.Undoing {
 	return ops.Undoing{
 		Title: "start " + s.Service.Name,
 		Effects: []string{
-			"docker start " + names(s.Containers) + " (those that ran)",
+			startAgainWords(s.Containers),
 			fmt.Sprintf("wait until %s is ready, %s at most", s.Service.Name, Words(s.Within)),
 		},
 		Risk: ops.Disruptive, Guards: []ops.Guard{SideFresh(s.Side)},

@@ -92,7 +92,7 @@ func TestStopTwiceAndBack(t *testing.T) {
 		}
 		must(t, s.Undo(t.Context(), env))
 		must(t, s.Undo(t.Context(), env))
-		if greenShape(w) != heldAll || w.acts != 4 {
+		if greenShape(w) != awake || w.acts != 6 {
 			t.Errorf("%d acts, after undo\n%s", w.acts, greenShape(w))
 		}
 	})
@@ -107,15 +107,15 @@ func TestStopBack(t *testing.T) {
 		calls  []string // of the undo
 		took   time.Duration
 	}{
-		{"ready before: waited for", nil, nil, "", []string{"start tcs-1", "start tcs-2"}, time.Second},
-		{"made anew meanwhile", nil, func(e *engine) { e.byName("tcs-1").ID = "anew" }, "", []string{"start tcs-1", "start tcs-2"}, time.Second},
-		{"taken away by its own stop (--rm)", nil, func(e *engine) { e.containers = e.containers[1:] }, "", []string{"create tcs-1 tcs:2", "policy no tcs-1", "start tcs-1", "start tcs-2"}, time.Second},
-		{"one runs again already", nil, func(e *engine) { _ = begin(e.byName("tcs-1")) }, "", []string{"start tcs-2"}, time.Second},
-		{"not ready before: not waited for", func(_ *world, e *engine) { e.byName("tcs-1").Health = "unhealthy" }, nil, "", []string{"start tcs-1", "start tcs-2"}, 0},
+		{"ready before: waited for", nil, nil, "", []string{"start tcs-1", "policy always tcs-1", "start tcs-2", "policy on-failure:3 tcs-2"}, time.Second},
+		{"made anew meanwhile", nil, func(e *engine) { e.byName("tcs-1").ID = "anew" }, "", []string{"start tcs-1", "policy always tcs-1", "start tcs-2", "policy on-failure:3 tcs-2"}, time.Second},
+		{"taken away by its own stop (--rm)", nil, func(e *engine) { e.containers = e.containers[1:] }, "", []string{"create tcs-1 tcs:2", "policy no tcs-1", "start tcs-1", "policy always tcs-1", "start tcs-2", "policy on-failure:3 tcs-2"}, time.Second},
+		{"one runs again already", nil, func(e *engine) { _ = begin(e.byName("tcs-1")) }, "", []string{"policy always tcs-1", "start tcs-2", "policy on-failure:3 tcs-2"}, time.Second},
+		{"not ready before: not waited for", func(_ *world, e *engine) { e.byName("tcs-1").Health = "unhealthy" }, nil, "", []string{"start tcs-1", "policy always tcs-1", "start tcs-2", "policy on-failure:3 tcs-2"}, 0},
 		{"does not get ready", func(_ *world, e *engine) {
 			e.byName("tcs-1").Health, e.sick["sha256:old000000000"] = "healthy", true
-		}, nil, "deadline passed after 1 min; last seen: tcs: starting", []string{"start tcs-1", "start tcs-2"}, time.Minute},
-		{"the link drops for a while", nil, func(e *engine) { e.h.cut(time.Second/2, 20*time.Second) }, "", []string{"start tcs-1", "start tcs-2"}, 21 * time.Second},
+		}, nil, "deadline passed after 1 min; last seen: tcs: starting", []string{"start tcs-1", "policy always tcs-1", "start tcs-2", "policy on-failure:3 tcs-2"}, time.Minute},
+		{"the link drops for a while", nil, func(e *engine) { e.h.cut(time.Second/2, 20*time.Second) }, "", []string{"start tcs-1", "policy always tcs-1", "start tcs-2", "policy on-failure:3 tcs-2"}, 21 * time.Second},
 	}
 	for _, test := range table {
 		t.Run(test.name, func(t *testing.T) {
@@ -152,5 +152,5 @@ func TestStopBack(t *testing.T) {
 }
 
 func TestStopCutAnywhere(t *testing.T) {
-	cutAnywhere(t, stopID, func(t *testing.T, w *world) ops.Step { return stopOf(t, w) }, greenShape, stopped, heldAll)
+	cutAnywhere(t, stopID, func(t *testing.T, w *world) ops.Step { return stopOf(t, w) }, greenShape, stopped, awake)
 }

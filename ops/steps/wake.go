@@ -28,7 +28,7 @@ func (w Wake) Title() string { return "start " + w.Service.Name + " again" }
 
 // Effects are the engine's calls.
 func (w Wake) Effects() []string {
-	effects := []string{"docker start " + names(w.Containers) + " (those that ran)"}
+	effects := []string{startAgainWords(w.Containers)}
 	if !w.Unready {
 		effects = append(effects, fmt.Sprintf("wait until %s is ready, %s at most", w.Service.Name, Words(w.Within)))
 	}
@@ -41,7 +41,7 @@ func (Wake) Risk() ops.Level { return ops.Disruptive }
 // Guards: see [Start].
 func (w Wake) Guards() []ops.Guard { return []ops.Guard{SideFresh(w.Side)} }
 
-// Check: already done when all that ran run, and the service is ready.
+// Check: already done when all that ran run, with their restart policies, and the service is ready.
 func (w Wake) Check(ctx context.Context, env ops.Env) (ops.Verdict, error) {
 	_, all, err := list(ctx, env, w.Side)
 	if err != nil {
@@ -53,8 +53,12 @@ func (w Wake) Check(ctx context.Context, env ops.Env) (ops.Verdict, error) {
 	}
 	var now []*ops.Container
 	for _, was := range ran {
+		kept, _, err := recorded(env, w.From, was)
+		if err != nil {
+			return ops.Blocked, err
+		}
 		c := all.byName(was.Name)
-		if c == nil || c.State != "running" {
+		if c == nil || c.State != "running" || !samePolicy(c.Policy, kept.Policy) {
 			return ops.Ready, nil
 		}
 		now = append(now, c)
@@ -114,7 +118,7 @@ func (w Wake) Verify(ctx context.Context, env ops.Env) error {
 	return proveReady(ctx, env, w.Side, w.Service, now)
 }
 
-// Undo stops them again.
+// Undo stops them again, and keeps them from starting by themselves when the engine restarts.
 func (w Wake) Undo(ctx context.Context, env ops.Env) error {
 	begun, err := env.Log.Recall(keyBegun, new(time.Time))
 	if err != nil {
@@ -129,7 +133,13 @@ func (w Wake) Undo(ctx context.Context, env ops.Env) error {
 	}
 	return each(byName(w.Containers), func(was Was) error {
 		c := all.byName(was.Name)
-		if c == nil || !halts(c.State) {
+		if c == nil {
+			return nil
+		}
+		if err := restorePolicy(ctx, engine, c, "no"); err != nil {
+			return err
+		}
+		if !halts(c.State) {
 			return nil
 		}
 		if err := engine.Stop(ctx, c.ID, w.Stop); err != nil {
@@ -142,13 +152,22 @@ func (w Wake) Undo(ctx context.Context, env ops.Env) error {
 // Back describes Undo.
 func (w Wake) Back() ops.Undoing {
 	return ops.Undoing{
-		Title: "stop " + w.Service.Name, Effects: []string{fmt.Sprintf("docker stop --time %d %s", int(w.Stop.Seconds()), names(w.Containers))},
+		Title: "stop " + w.Service.Name, Effects: []string{
+			"docker update --restart no " + names(w.Containers), fmt.Sprintf("docker stop --time %d %s", int(w.Stop.Seconds()), names(w.Containers)),
+		},
 		Risk: ops.Disruptive, Guards: []ops.Guard{SideFresh(w.Side), SideOut(w.Side)},
 	}
 }
 
+// startAgainWords are the engine's calls of startAgain.
+func startAgainWords(containers []Was) string {
+	return "docker start, then docker update --restart (as recorded) " + names(containers) + " (those that ran)"
+}
+
 // startAgain starts those of the containers that ran when they were recorded, whatever their ids
-// are now, and returns them by name. What was never recorded is left alone.
+// are now, and returns them by name. What was never recorded is left alone. Each has its restart
+// policy again at once: a host that loses its power from here on brings it back by itself, and
+// what is started after it may need it.
 func startAgain(ctx context.Context, env ops.Env, side ops.Side, from string, containers []Was) ([]Was, error) {
 	engine, all, err := list(ctx, env, side)
 	if err != nil {
@@ -165,17 +184,20 @@ func startAgain(ctx context.Context, env ops.Env, side ops.Side, from string, co
 		}
 		ran = append(ran, Was{Name: was.Name})
 		c := all.byName(was.Name)
-		if c != nil && c.State == "running" {
-			continue
+		if c == nil { // --rm: the stop took it away
+			id, err := remake(ctx, env, side, engine, was, kept, nil)
+			if err != nil {
+				return nil, err
+			}
+			c = &ops.Container{ID: id, Name: was.Name}
 		}
-		var id string
-		if c != nil {
-			id = c.ID
-		} else if id, err = remake(ctx, env, side, engine, was, kept, nil); err != nil { // --rm: the stop took it away
+		if c.State != "running" {
+			if err := engine.Start(ctx, c.ID); err != nil {
+				return nil, fmt.Errorf("starting %s: %w", was.Name, err)
+			}
+		}
+		if err := restorePolicy(ctx, engine, c, kept.Policy); err != nil {
 			return nil, err
-		}
-		if err := engine.Start(ctx, id); err != nil {
-			return nil, fmt.Errorf("starting %s: %w", was.Name, err)
 		}
 	}
 	return ran, nil

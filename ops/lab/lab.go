@@ -401,6 +401,7 @@ func (h *Host) furnishSystem() {
 	f.put("/etc/hosts", 0o644, "127.0.0.1 localhost\n"+h.inside()+" "+h.name+"\n")
 	f.proc("/proc/locks", h.procLocks)
 	f.mkdirAll("/run/systemd/system")
+	f.mkdirAll(wantsDir)
 	f.proc("/proc/net/if_inet6", func() string { return "fe8000000000000000420afffe000001 02 40 20 80     eth0\n" })
 	f.put("/var/lib/dpkg/lock", 0o640, "")
 	f.put("/var/lib/dpkg/lock-frontend", 0o640, "")

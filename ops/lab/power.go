@@ -119,9 +119,16 @@ func (h *Host) powerOn() {
 	}
 	h.rerouted()
 	h.sshd.up()
-	life := h.bootID
-	h.engine.bootAfter(engineBoot)
-	h.w.after(engineBoot+settlesAfter, func() { h.settled = h.settled || h.bootID == life })
+	engine := func() {
+		life := h.bootID
+		h.engine.bootAfter(engineBoot)
+		h.w.after(engineBoot+settlesAfter, func() { h.settled = h.settled || h.bootID == life })
+	}
+	if wanted := h.wanted(); len(wanted) > 0 {
+		go h.startWanted(h.ctx, wanted, engine)
+		return
+	}
+	engine()
 }
 
 // systemState is what `systemctl is-system-running` says.

@@ -67,7 +67,7 @@ func systemdRun(c *call) int {
 			text, status = fmt.Sprintf("Failed to start transient %s unit: Unit %s was already loaded or has a fragment file.\n", kind[1:], name+kind), 1
 			return
 		}
-		u := &unit{name: name, args: slices.Clone(args), waits: timed, due: h.now().Add(h.w.pace(after)), stop: func() {}}
+		u := &unit{name: name, args: slices.Clone(args), waits: timed, runs: !timed, due: h.now().Add(h.w.pace(after)), stop: func() {}}
 		h.units[name] = u
 		life := h.ctx
 		u.timer = time.AfterFunc(h.w.pace(after), func() { h.runUnit(life, u) })
@@ -352,6 +352,14 @@ func (c *call) systemctlUnit(verb, name string, properties []string, value, quie
 		}
 		return 0
 	}
+	switch {
+	case engine && verb == "enable":
+		return c.acts(func() {})
+	case verb == "enable":
+		return c.enable(name)
+	case verb == "disable" && !engine:
+		return c.disable(name)
+	}
 	if load == "not-found" {
 		switch verb {
 		case "stop", "reset-failed":
@@ -382,8 +390,6 @@ func (c *call) systemctlUnit(verb, name string, properties []string, value, quie
 	case "is-enabled":
 		c.say("enabled\n")
 		return 0
-	case "enable":
-		return c.acts(func() {})
 	case "reset-failed":
 		return c.acts(func() {
 			if engine {

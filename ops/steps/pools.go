@@ -26,8 +26,9 @@ import (
 // disarms by renaming the copy away. A rename happens once, so one of the two has its way
 // and each can tell which. The copy is written from the journal: tandem-backup, which every
 // write of a file leaves, is that of the last write and may be the changed file when the act
-// is repeated. Whenever the changed file stands unproven, a timer runs; a reboot ends it
-// (systemd.timer(5): transient units are not kept), and then the next try begins anew.
+// is repeated. Whenever the changed file stands unproven, a timer runs. A reboot ends it
+// (systemd.timer(5): transient units are not kept): for that, a unit of its own takes the
+// change back at the boot, before the engine starts, and the next try begins anew.
 //
 // A try that is cut short is begun anew from the recorded file. One that ended because the
 // host could not be reached, and that the host has taken back, is said once and not tried
@@ -85,11 +86,12 @@ func (p Pools) Effects() []string {
 	return []string{
 		"write " + p.scratch() + "; dockerd --validate --config-file " + p.scratch() + " (from 23.0); remove it",
 		"copy " + p.File + " to " + p.armed(),
+		"write " + bootFile + "; systemctl enable " + bootService + " (for a reboot meanwhile)",
 		strings.Join(p.arm(settings{Exists: true}), " "),
 		"write " + p.File + ": " + keyPools + " " + poolWords(p.Pools),
 		"systemctl restart " + engineService,
 		fmt.Sprintf("connect anew to %s and %s, ask the engine for its pools, %s at most", p.Side.Upper(), p.Side.Peer().Upper(), Words(p.budget())),
-		"mv -T " + p.armed() + " " + p.kept() + "; systemctl stop " + revertTimer,
+		"mv -T " + p.armed() + " " + p.kept() + "; systemctl stop " + revertTimer + "; systemctl disable " + bootService + "; remove it",
 	}
 }
 
@@ -117,7 +119,11 @@ func (p Pools) Check(ctx context.Context, env ops.Env) (ops.Verdict, error) {
 	if err != nil {
 		return ops.Blocked, err
 	}
-	if pending {
+	left, err := p.exists(ctx, env, bootFile)
+	if err != nil {
+		return ops.Blocked, err
+	}
+	if pending || left {
 		return ops.Ready, nil
 	}
 	return ops.AlreadyDone, nil
@@ -326,6 +332,9 @@ func (p Pools) change(ctx context.Context, env ops.Env, was settings, wanted []b
 	}
 	if err := host.WriteFile(ctx, p.armed(), was.Text, was.Mode, true); err != nil {
 		return fmt.Errorf("keeping %s: %w", p.File, err)
+	}
+	if err := p.armAtBoot(ctx, env, was); err != nil {
+		return err
 	}
 	// A revert that did not succeed stays as a failed unit and would hold the name.
 	if err := p.try(ctx, env, "systemctl", "reset-failed", revertService); err != nil {

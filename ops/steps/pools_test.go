@@ -71,10 +71,11 @@ func TestPools(t *testing.T) {
 		}
 		wantCalls(t, w.world,
 			"write "+daemonFile+".tandem-check", "rm -f "+daemonFile+".tandem-check "+daemonFile+".tandem-check.tandem-backup",
-			"write "+daemonFile+".tandem-revert", "systemctl reset-failed "+revertService,
+			"write "+daemonFile+".tandem-revert", "write "+bootFile, "systemctl enable "+bootService, "systemctl reset-failed "+revertService,
 			"systemd-run --unit=tandem-revert-pools --on-active=90s --timer-property=AccuracySec=1s sh -c REVERT sh "+daemonFile+" "+daemonFile+".tandem-revert",
 			"write "+daemonFile, "systemctl reset-failed docker.service", "systemctl restart docker.service",
 			"mv -T "+daemonFile+".tandem-revert "+daemonFile+".tandem-original", "systemctl stop "+revertTimer,
+			"systemctl disable "+bootService, "rm -f "+bootFile+" "+bootFile+".tandem-backup",
 		)
 		calls := len(w.calls)
 		if verdict, err := carryOut(t, newPools(), w.envOf("pools")); verdict != ops.AlreadyDone || err != nil {
@@ -378,9 +379,46 @@ func TestPoolsCutShort(t *testing.T) {
 	})
 	t.Run("power lost", func(t *testing.T) {
 		eachCut(t, poolsWorld, "pools", p.Do, func(t *testing.T, w *netWorld) {
-			w.at[ops.Green].fires = time.Time{}
+			_, proven := w.at[ops.Green].files[p.kept()]
+			w.at[ops.Green].boot()
+			if w.file() == newFile && !proven {
+				t.Error("the new file stands after a boot and was not proven")
+			}
 			again(t, w)
 		})
+	})
+	t.Run("power lost, without a file before", func(t *testing.T) {
+		eachCut(t, func(*testing.T) *netWorld { return newNetWorld() }, "pools", p.Do, func(t *testing.T, w *netWorld) {
+			h := w.at[ops.Green]
+			_, armed := h.files[p.armed()]
+			h.boot()
+			if armed && h.enabled && w.file() != "-" {
+				t.Errorf("the new file stands after a boot and was not proven: %s", w.file())
+			}
+			if _, err := carryOut(t, p, w.envOf("pools")); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+}
+
+// A host that is cut off and loses its power before its timer fires is there again when it
+// comes back: the timer is gone by then.
+func TestPoolsCutOffAndPowerLost(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := poolsWorld(t)
+		h := w.at[ops.Green]
+		h.cuts = "10.200"
+		if _, err := carryOut(t, newPools(), w.envOf("pools")); err == nil || !h.gone {
+			t.Fatalf("not cut off: %v", err)
+		}
+		h.boot()
+		_, err := carryOut(t, newPools(), w.envOf("pools"))
+		wantErr(t, err, "has its earlier file back by itself")
+		wantHost(t, w, oldFile)
+		if _, left := h.files[bootFile]; left || h.enabled {
+			t.Error("the unit of the boot is left")
+		}
 	})
 }
 

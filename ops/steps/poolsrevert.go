@@ -15,6 +15,10 @@ const (
 	revertTimer   = revertUnit + ".timer"
 	revertService = revertUnit + ".service"
 	engineService = "docker.service"
+	// A timer of systemd-run does not outlive a reboot (systemd.timer(5)), which could be of a
+	// host that is cut off: this unit does what it would have done, before the engine starts.
+	bootService = revertUnit + "-at-boot.service"
+	bootFile    = "/etc/systemd/system/" + bootService
 )
 
 func (p Pools) armed() string   { return p.File + ".tandem-revert" }   // the earlier file, for the timer
@@ -40,6 +44,53 @@ func (p Pools) arm(was settings) []string {
 		"systemd-run", "--unit=" + revertUnit, fmt.Sprintf("--on-active=%ds", int(p.Revert.Seconds())), "--timer-property=AccuracySec=1s",
 		"sh", "-c", script, "sh", p.File, p.armed(),
 	}
+}
+
+// atBoot is the unit that takes the change back at a boot, where the copy is still there. The
+// copy goes last: who is cut short in between begins anew at the next boot.
+func (p Pools) atBoot(was settings) []byte {
+	act := "ExecStart=/bin/mv -T " + p.armed() + " " + p.File
+	if !was.Exists {
+		act = "ExecStart=/bin/rm -f " + p.File + "\nExecStart=/bin/rm " + p.armed()
+	}
+	return []byte(`[Unit]
+Description=tandem: address pools that were not proven are taken back
+ConditionPathExists=` + p.armed() + `
+Before=` + engineService + `
+
+[Service]
+Type=oneshot
+` + act + `
+
+[Install]
+WantedBy=multi-user.target
+`)
+}
+
+// armAtBoot has the host take the change back at its next boot.
+func (p Pools) armAtBoot(ctx context.Context, env ops.Env, was settings) error {
+	if err := env.Hosts[p.Side].WriteFile(ctx, bootFile, p.atBoot(was), 0o644, true); err != nil {
+		return fmt.Errorf("writing %s: %w", bootFile, err)
+	}
+	if err := p.run(ctx, env, "systemctl", "enable", bootService); err != nil {
+		return fmt.Errorf("enabling %s: %w", bootService, err)
+	}
+	return nil
+}
+
+// disarmAtBoot takes the unit away, which does nothing any more once its copy is gone.
+func (p Pools) disarmAtBoot(ctx context.Context, env ops.Env) error {
+	left, err := p.exists(ctx, env, bootFile)
+	if err != nil || !left {
+		return err
+	}
+	if err := p.try(ctx, env, "systemctl", "disable", bootService); err != nil {
+		return fmt.Errorf("disabling %s: %w", bootService, err)
+	}
+	if err := p.run(ctx, env, "rm", "-f", bootFile, bootFile+".tandem-backup"); err != nil {
+		return fmt.Errorf("removing %s: %w", bootFile, err)
+	}
+	return nil
 }
 
 // run carries out a command as root.
@@ -137,7 +188,8 @@ func (p Pools) putFile(ctx context.Context, env ops.Env, was settings) error {
 	return nil
 }
 
-// stopTimer stops the timer if it runs and waits for what it may have begun.
+// stopTimer stops the timer if it runs, takes the unit of the boot away, and waits for what
+// the timer may have begun.
 func (p Pools) stopTimer(ctx context.Context, env ops.Env) error {
 	pending, err := active(ctx, env.Hosts[p.Side], p.Side, revertTimer)
 	if err != nil {
@@ -147,6 +199,9 @@ func (p Pools) stopTimer(ctx context.Context, env ops.Env) error {
 		if err := p.try(ctx, env, "systemctl", "stop", revertTimer); err != nil {
 			return fmt.Errorf("stopping %s: %w", revertTimer, err)
 		}
+	}
+	if err := p.disarmAtBoot(ctx, env); err != nil {
+		return err
 	}
 	return p.settle(ctx, env)
 }

@@ -161,7 +161,7 @@ func (w Wake) Back() ops.Undoing {
 
 // startAgainWords are the engine's calls of startAgain.
 func startAgainWords(containers []Was) string {
-	return "docker start, then docker update --restart (as recorded) " + names(containers) + " (those that ran)"
+	return "docker start " + names(containers) + " (those that ran); restart policies as recorded"
 }
 
 // startAgain starts those of the containers that ran when they were recorded, whatever their ids

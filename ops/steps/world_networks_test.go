@@ -23,6 +23,7 @@ type netHost struct {
 	files    map[string]string
 	modes    map[string]fs.FileMode
 	net      ops.NetFacts
+	enabled  bool      // the unit that takes the change back at a boot
 	fires    time.Time // when the timed revert does; zero: not armed
 	fire     func()
 	engineAt time.Time // when the revert restarts the engine
@@ -171,6 +172,13 @@ func (h *netHost) change(c ops.Command) error {
 			return status(c, 5, "Unit not loaded.")
 		}
 		h.fires = time.Time{}
+	case line == "systemctl enable "+bootService:
+		if _, ok := h.files[bootFile]; !ok {
+			return status(c, 1, "Unit file does not exist.")
+		}
+		h.enabled = true
+	case line == "systemctl disable "+bootService:
+		h.enabled = false
 	case line == "ip link delete docker0":
 		h.dropBridge()
 	case line == "systemctl restart docker.service":
@@ -181,6 +189,21 @@ func (h *netHost) change(c ops.Command) error {
 		return status(c, 127, "not found")
 	}
 	return nil
+}
+
+// boot is the host's start after a loss of power: timers are gone, enabled units come before
+// the engine.
+func (h *netHost) boot() {
+	h.fires, h.engineAt, h.busy = time.Time{}, time.Time{}, time.Time{}
+	h.dropBridge()
+	if _, armed := h.files[newPools().armed()]; armed && h.enabled {
+		for line := range strings.Lines(h.files[bootFile]) {
+			if command, ok := strings.CutPrefix(strings.TrimSpace(line), "ExecStart=/bin/"); ok {
+				_ = h.change(ops.Command{Args: strings.Fields(command)})
+			}
+		}
+	}
+	_ = h.restartEngine(ops.Command{})
 }
 
 func (h *netHost) rename(c ops.Command, from, to string) error {

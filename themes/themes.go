@@ -1,10 +1,13 @@
 // Package themes holds the colours of the console, named by meaning.
 //
-// A theme is a YAML file with one colour for every token, as "#rrggbb". The built-in
-// ones are embedded; an operator's own file is read the same way, and as strictly: an
-// unknown or missing token is an error with its line. Text that must be read has a
-// contrast of at least 4.5:1 against the background and the selection (WCAG 2.1,
-// 1.4.3), muted text, which may be missed, 3:1; a test computes it for every theme.
+// A theme is a YAML file with one colour for every token, as "#rrggbb", or as one that the
+// terminal defines: its number in the palette of 16 (ECMA-48, SGR 30 to 37 and 90 to 97),
+// "default" for the terminal's own text and ground, "reverse" for a selection that swaps
+// them. The built-in ones are embedded; an operator's own file is read the same way, and as
+// strictly: an unknown or missing token is an error with its line. Text that must be read
+// has a contrast of at least 4.5:1 against the background and the selection (WCAG 2.1,
+// 1.4.3), muted text, which may be missed, 3:1; a test computes it for every theme, for
+// the terminal's colours with xterm's palette.
 package themes
 
 import (
@@ -14,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -29,6 +33,7 @@ const Default = "dark"
 type Theme struct {
 	Name   string `yaml:"-"`
 	Dark   bool   `yaml:"dark"`
+	Bold   bool   `yaml:"bold"` // what is wrong is bold, too: for themes whose colours do not tell it
 	Colors Colors `yaml:"colors"`
 }
 
@@ -63,27 +68,88 @@ type Token struct {
 	Color Color
 }
 
-// Color is an sRGB colour.
+// Color is an sRGB colour, or one that the terminal defines.
 type Color struct {
 	R, G, B uint8
-	set     bool
+	kind    kind
 }
 
-// UnmarshalText reads "#rrggbb".
+type kind uint8
+
+const (
+	unset    kind = iota
+	rgb           // R, G, B
+	indexed       // R is a number in the terminal's palette of 16
+	standard      // the terminal's own
+	reversed      // the terminal's own, text and ground swapped
+)
+
+var errColor = errors.New(`use "#rrggbb", a number from 0 to 15 of the terminal's palette, "default", or "reverse" for the selection`)
+
+// UnmarshalText reads a colour.
 func (c *Color) UnmarshalText(text []byte) error {
+	switch word := string(text); word {
+	case "default":
+		*c = Color{kind: standard}
+		return nil
+	case "reverse":
+		*c = Color{kind: reversed}
+		return nil
+	default:
+		if n, err := strconv.ParseUint(word, 10, 8); err == nil && n < 16 {
+			*c = Color{R: uint8(n), kind: indexed}
+			return nil
+		}
+	}
 	var r, g, b uint8
-	if len(text) != 7 {
-		return fmt.Errorf("%q is not a colour: use \"#rrggbb\"", text)
+	if n, err := fmt.Sscanf(string(text), "#%02x%02x%02x", &r, &g, &b); len(text) != 7 || n != 3 || err != nil {
+		return fmt.Errorf("%q is not a colour: %w", text, errColor)
 	}
-	if n, err := fmt.Sscanf(string(text), "#%02x%02x%02x", &r, &g, &b); n != 3 || err != nil {
-		return fmt.Errorf("%q is not a colour: use \"#rrggbb\"", text)
-	}
-	*c = Color{R: r, G: g, B: b, set: true}
+	*c = Color{R: r, G: g, B: b, kind: rgb}
 	return nil
 }
 
-// String is the colour as "#rrggbb".
-func (c Color) String() string { return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B) }
+// String is the colour as Lip Gloss takes it: "#rrggbb", the number, or nothing for the
+// terminal's own.
+func (c Color) String() string {
+	switch c.kind {
+	case rgb:
+		return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B)
+	case indexed:
+		return strconv.Itoa(int(c.R))
+	}
+	return ""
+}
+
+// Terminal tells whether the terminal defines the colour.
+func (c Color) Terminal() bool { return c.kind != rgb }
+
+// Reversed tells whether text and ground are swapped.
+func (c Color) Reversed() bool { return c.kind == reversed }
+
+// xterm is the palette of 16 as xterm has it (its color resources, XTerm-col.ad).
+var xterm = [16]uint32{
+	0x000000, 0xcd0000, 0x00cd00, 0xcdcd00, 0x0000ee, 0xcd00cd, 0x00cdcd, 0xe5e5e5,
+	0x7f7f7f, 0xff0000, 0x00ff00, 0xffff00, 0x5c5cff, 0xff00ff, 0x00ffff, 0xffffff,
+}
+
+// On is the colour as an sRGB one, in xterm's palette; own stands for the terminal's own.
+func (c Color) On(own Color) Color {
+	switch c.kind {
+	case rgb:
+		return c
+	case indexed:
+		n := xterm[c.R]
+		return Color{R: uint8(n >> 16), G: uint8(n >> 8), B: uint8(n), kind: rgb}
+	}
+	return own
+}
+
+// Black and White are what xterm's own ground and text are here.
+var (
+	Black = Color{kind: rgb}
+	White = Color{R: 0xe5, G: 0xe5, B: 0xe5, kind: rgb}
+)
 
 // Names lists the built-in themes, the default first.
 func Names() []string {
@@ -131,12 +197,17 @@ func Parse(name string, data []byte) (Theme, error) {
 	}
 	var missing []string
 	for _, token := range t.Colors.Tokens() {
-		if !token.Color.set {
+		if token.Color.kind == unset {
 			missing = append(missing, token.Name)
 		}
 	}
 	if missing != nil {
 		return Theme{}, fmt.Errorf("reading the theme %s: %w: %s", name, errMissing, strings.Join(missing, ", "))
+	}
+	for _, token := range t.Colors.Tokens() {
+		if token.Color.Reversed() && token.Name != "selection" {
+			return Theme{}, fmt.Errorf("reading the theme %s: %s: only the selection can be \"reverse\"", name, token.Name)
+		}
 	}
 	t.Name = name
 	return t, nil

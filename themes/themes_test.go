@@ -49,7 +49,10 @@ func TestContrast(t *testing.T) {
 				want = 3
 			}
 			for _, ground := range []Token{{"background", theme.Colors.Background}, {"selection", theme.Colors.Selection}} {
-				if got := contrast(token.Color, ground.Color); got < want {
+				if ground.Color.Reversed() { // the same two colours
+					continue
+				}
+				if got := contrast(token.Color.On(White), ground.Color.On(Black)); got < want {
 					t.Errorf("%s: %s on %s has %.2f:1, want at least %.1f:1", name, token.Name, ground.Name, got, want)
 				}
 			}
@@ -57,10 +60,11 @@ func TestContrast(t *testing.T) {
 	}
 }
 
-// Red-green blindness, simulated after Machado, Oliveira and Fernandes 2009, severity 1.
+// Colour blindness, simulated after Machado, Oliveira and Fernandes 2009, severity 1.
 var blindness = map[string][3][3]float64{
 	"protanopia":   {{0.152286, 1.052583, -0.204868}, {0.114503, 0.786281, 0.099216}, {-0.003882, -0.048116, 1.051998}},
 	"deuteranopia": {{0.367322, 0.860646, -0.227968}, {0.280085, 0.672501, 0.047413}, {-0.011820, 0.042940, 0.968881}},
+	"tritanopia":   {{1.255528, -0.076749, -0.178779}, {-0.078411, 0.930809, 0.147602}, {0.004733, 0.691367, 0.303900}},
 }
 
 func TestColorSafeStatesStayApart(t *testing.T) {
@@ -107,7 +111,7 @@ func TestLoad(t *testing.T) {
 	if theme, err := Load(""); err != nil || theme.Name != Default {
 		t.Errorf("default: %q, %v", theme.Name, err)
 	}
-	if _, err := Load("neon"); err == nil || !strings.Contains(err.Error(), "dark, color-safe, high-contrast, light") {
+	if _, err := Load("neon"); err == nil || !strings.Contains(err.Error(), "dark, color-safe, high-contrast, light, monochrome, terminal") {
 		t.Errorf("an unknown name must list the known ones, got %v", err)
 	}
 	if _, err := Load("./none.yaml"); !errors.Is(err, fs.ErrNotExist) {
@@ -117,6 +121,8 @@ func TestLoad(t *testing.T) {
 		"unknown token":  strings.Replace(string(good), "danger:", "red:", 1),
 		"missing token":  strings.Replace(string(good), "  ok: \"#8fb98b\"\n", "", 1),
 		"not a colour":   strings.Replace(string(good), "#ff7070", "tomato!", 1),
+		"no such number": strings.Replace(string(good), `"#ff7070"`, "16", 1),
+		"reversed text":  strings.Replace(string(good), `"#ff7070"`, "reverse", 1),
 		"short colour":   strings.Replace(string(good), "#ff7070", "#f77", 1),
 		"unknown key":    string(good) + "\nfont: mono\n",
 		"not a document": "colors: [",

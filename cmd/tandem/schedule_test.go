@@ -191,6 +191,35 @@ func TestRecoverBothSurvivesAnySchedule(t *testing.T) {
 	}
 }
 
+// TestRecoverBothSurvivedSchedules has the schedules that a recovery did not survive once, and
+// the plain cut-off.
+func TestRecoverBothSurvivedSchedules(t *testing.T) {
+	resume, back := turn{Wait: 90 * time.Second}, turn{Back: true}
+	table := map[string]schedule{
+		"cut off": {Start: ops.StartCompose, Pools: "cut-off", Then: []turn{resume, back}},
+		"cut off, and its power lost before the timer": {Start: ops.StartAPI, Pools: "cut-off", Then: []turn{resume, back}, Faults: []fault{
+			{What: "kill", On: "event", Count: 8},
+			{What: "power", Side: ops.Green, On: "change", Count: 60, After: 7 * time.Second, For: 20 * time.Second},
+		}},
+		"power lost in the middle of the rollback": {Start: ops.StartCompose, Pools: "move", Then: []turn{back}, Faults: []fault{
+			{What: "kill", On: "event", Count: 103},
+			{What: "power", Side: ops.Green, On: "event", Count: 119, For: 2 * time.Minute},
+		}},
+		"killed while the engine stops services": {Start: ops.StartCompose, Then: []turn{back}, Faults: []fault{
+			{What: "kill", On: "event", Count: 18, After: 2 * time.Second},
+		}},
+	}
+	dir := fastDir(t)
+	for name, s := range table {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if bad := s.play(t, dir, tally{}); bad != "" {
+				t.Errorf("%s\n%s", s, bad)
+			}
+		})
+	}
+}
+
 // tally counts what became of schedules.
 type tally map[string]int
 

@@ -99,6 +99,9 @@ func (s Stop) Do(ctx context.Context, env ops.Env) error {
 	if err := env.Log.Record(keyWasReady, ready); err != nil {
 		return fmt.Errorf("recording whether %s was ready: %w", s.Service.Name, err)
 	}
+	if err := noteStop(env); err != nil {
+		return err
+	}
 	env.Log.Say("stopping " + names(running))
 	return each(running, func(c Was) error {
 		if err := engine.Stop(ctx, c.ID, s.Stop); err != nil {
@@ -136,6 +139,15 @@ func (s Stop) Verify(ctx context.Context, env ops.Env) error {
 // Undo starts those that ran, whatever their ids are now, and waits for the service where
 // it was ready before.
 func (s Stop) Undo(ctx context.Context, env ops.Env) error {
+	err := outlastStops(ctx, env, s.Side, s.Stop, func(all listing) (mine []*ops.Container) {
+		for _, was := range s.Containers {
+			mine = append(mine, all.byName(was.Name))
+		}
+		return mine
+	})
+	if err != nil {
+		return err
+	}
 	ran, err := startAgain(ctx, env, s.Side, s.From, s.Containers)
 	if err != nil {
 		return err

@@ -151,6 +151,31 @@ func TestStopBack(t *testing.T) {
 	}
 }
 
+// Its runner was killed while the engine was stopping them: at the rollback they still run, and
+// end a moment later.
+func TestStopUnderWayWhenTakenBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		s := stopOf(t, w)
+		e := w.hosts[ops.Green].engine
+		began := time.Now()
+		time.Sleep(time.Minute)
+		must(t, s.Do(t.Context(), w.envOf(stopID)))
+		for _, name := range []string{"tcs-1", "tcs-2"} {
+			e.byName(name).State, e.byName(name).StartedAt = "running", began
+		}
+		looks := 0
+		e.each = func(int) {
+			if looks++; looks == 3 {
+				e.byName("tcs-1").State, e.byName("tcs-2").State = "exited", "exited"
+			}
+		}
+		w.calls = nil
+		must(t, s.Undo(t.Context(), w.envOf(stopID)))
+		wantCalls(t, w, "start tcs-1", "policy always tcs-1", "start tcs-2", "policy on-failure:3 tcs-2")
+	})
+}
+
 func TestStopCutAnywhere(t *testing.T) {
 	cutAnywhere(t, stopID, func(t *testing.T, w *world) ops.Step { return stopOf(t, w) }, greenShape, stopped, awake)
 }

@@ -150,6 +150,9 @@ func (s Swap) swap(ctx context.Context, env ops.Env, was Was, last bool) error {
 		return nil
 	}
 	if old != nil {
+		if err := noteStop(env); err != nil {
+			return err
+		}
 		if err := setAside(ctx, engine, old, aside(was.Name, was.ID), s.Stop); err != nil {
 			return err
 		}
@@ -364,6 +367,10 @@ func (s Swap) Undo(ctx context.Context, env ops.Env) error {
 func successor(name string) string { return ops.AfterName(name) }
 
 func (s Swap) bringBack(ctx context.Context, env ops.Env, was Was, kept original) error {
+	err := outlastStops(ctx, env, s.Side, s.Stop, func(all listing) []*ops.Container { return []*ops.Container{all.byID(was.ID)} })
+	if err != nil {
+		return err
+	}
 	engine, all, err := list(ctx, env, s.Side)
 	if err != nil {
 		return err

@@ -111,19 +111,41 @@ func New(theme themes.Theme, opt Options) *Sheet {
 			s.faces[Selected][ink] = faceOf(style.Reverse(true))
 			continue
 		}
+		if theme.Bold {
+			l.bold = l.bold || l.loud
+		}
 		s.faces[Plain][ink] = faceOf(l.on(c.Background, c.Background))
+		if c.Selection.Reversed() {
+			s.faces[Selected][ink] = faceOf(l.on(c.Background, c.Background).Reverse(!l.chip))
+			continue
+		}
 		s.faces[Selected][ink] = faceOf(l.on(c.Selection, c.Background))
 	}
 	return s
 }
 
-// on is the style of a look on a ground; paper is the ground of the screen.
+// on is the style of a look on a ground; paper is the ground of the screen. Where the paper
+// is the terminal's own, a chip is text turned round: its colour is not known to write with.
 func (l look) on(ground, paper themes.Color) lipgloss.Style {
-	text := l.color
+	text, style := l.color, lipgloss.NewStyle().Bold(l.bold)
+	if l.chip && paper.Terminal() {
+		return tint(style.Reverse(true), text, paper)
+	}
 	if l.chip {
 		text, ground = paper, l.color
 	}
-	return lipgloss.NewStyle().Bold(l.bold).Foreground(lipgloss.Color(text.String())).Background(lipgloss.Color(ground.String()))
+	return tint(style, text, ground)
+}
+
+// tint gives a style its colours; what is the terminal's own is left to it.
+func tint(style lipgloss.Style, text, ground themes.Color) lipgloss.Style {
+	if name := text.String(); name != "" {
+		style = style.Foreground(lipgloss.Color(name))
+	}
+	if name := ground.String(); name != "" {
+		style = style.Background(lipgloss.Color(name))
+	}
+	return style
 }
 
 // Border has the glyphs of a box.

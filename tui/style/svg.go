@@ -29,6 +29,7 @@ func SVG(frame string, theme themes.Theme) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="'JetBrains Mono','DejaVu Sans Mono',Menlo,Consolas,monospace" font-size="%d">`+"\n",
 		width, height, width, height, fontSize)
+	theme.Colors.Text, theme.Colors.Background = theme.Colors.Text.On(themes.White), theme.Colors.Background.On(themes.Black)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" rx="8" fill="%s"/>`+"\n", width, height, theme.Colors.Background)
 	for row := range rows {
 		drawLine(&b, cells, row, theme)

@@ -208,6 +208,15 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 		"killed while the engine stops services": {Start: ops.StartCompose, Then: []turn{back}, Faults: []fault{
 			{What: "kill", On: "event", Count: 18, After: 2 * time.Second},
 		}},
+		"an outage stops services before the run does": {Start: ops.StartAPI, Pools: "move", Then: []turn{back}, Faults: []fault{
+			{What: "kill", On: "change", Count: 102},
+			{What: "engine", Side: ops.Green, On: "change", Count: 1, After: 20 * time.Second, For: 30 * time.Second},
+			{What: "engine", Side: ops.Blue, On: "event", Count: 67, For: 2 * time.Minute},
+		}},
+		"the balancer forgets what is out": {Start: ops.StartCompose, Pools: "cut-off", Then: []turn{back}, Faults: []fault{
+			{What: "balancer", On: "change", Count: 29, After: 300 * time.Millisecond},
+			{What: "apart", On: "event", Count: 56, For: 8 * time.Second},
+		}},
 	}
 	dir := fastDir(t)
 	for name, s := range table {

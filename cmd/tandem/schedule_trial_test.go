@@ -201,8 +201,9 @@ func (tr *trial) carryThrough() {
 
 // over waits until a process needs somebody, and tells whether its run came to its end.
 func (tr *trial) over(p *actor) bool {
-	limit := time.NewTimer(runLimit)
+	limit, patience := time.NewTimer(runLimit), time.NewTimer(runLimit/2)
 	defer limit.Stop()
+	defer patience.Stop()
 	for {
 		out := p.office.net.away()
 		away := make(chan struct{})
@@ -225,6 +226,15 @@ func (tr *trial) over(p *actor) bool {
 				return !tr.locked()
 			}
 			return false
+		case <-patience.C: // it waits for something that will not come by itself, and has said so
+			tr.tell("%s is asked to roll back", p)
+			go func() {
+				select {
+				case p.asks <- journal.Request{Ask: ops.AskRollback}:
+				case <-p.ended:
+				case <-p.gone:
+				}
+			}()
 		case <-limit.C:
 			tr.breaks("promise 3: %s takes more than %s\n%s", p, runLimit, tr.last(p, 12))
 			p.kill()

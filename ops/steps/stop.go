@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tandem/ops"
@@ -40,7 +41,8 @@ func (Stop) Risk() ops.Level { return ops.Disruptive }
 // Guards are those of a recovery.
 func (s Stop) Guards() []ops.Guard { return recoverGuards(s.Side) }
 
-// Check: already done when none of them runs.
+// Check: already done when none of them runs, and this step has stopped those that did. What an
+// outage has stopped is to be started by a rollback, too, and so is for Do to record.
 func (s Stop) Check(ctx context.Context, env ops.Env) (ops.Verdict, error) {
 	_, all, err := list(ctx, env, s.Side)
 	if err != nil {
@@ -50,10 +52,36 @@ func (s Stop) Check(ctx context.Context, env ops.Env) (ops.Verdict, error) {
 	if err != nil {
 		return ops.Blocked, err
 	}
-	if len(running) == 0 {
-		return ops.AlreadyDone, nil
+	if len(running) > 0 {
+		return ops.Ready, nil
 	}
-	return ops.Ready, nil
+	ran, err := s.ran(env)
+	if err != nil {
+		return ops.Blocked, err
+	}
+	known, err := env.Log.Recall(keyWasReady, new(bool))
+	if err != nil {
+		return ops.Blocked, fmt.Errorf("reading whether %s was ready: %w", s.Service.Name, err)
+	}
+	if len(ran) > 0 && !known {
+		return ops.Ready, nil
+	}
+	return ops.AlreadyDone, nil
+}
+
+// ran are the records of those that ran when they were recorded.
+func (s Stop) ran(env ops.Env) ([]original, error) {
+	var ran []original
+	for _, was := range s.Containers {
+		kept, _, err := recorded(env, s.From, was)
+		if err != nil {
+			return nil, err
+		}
+		if kept.Running {
+			ran = append(ran, kept)
+		}
+	}
+	return ran, nil
 }
 
 // running are the containers that are still to be stopped, as they are named and known now.
@@ -91,8 +119,11 @@ func (s Stop) Do(ctx context.Context, env ops.Env) error {
 		return err
 	}
 	running, err := s.running(env, all)
-	if err != nil || len(running) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(running) == 0 {
+		return s.fell(env)
 	}
 	containers, _ := all.of(byName(s.Containers))
 	_, ready := serviceReady(ctx, env.Hosts[s.Side], s.Service, containers)
@@ -109,6 +140,21 @@ func (s Stop) Do(ctx context.Context, env ops.Env) error {
 		}
 		return nil
 	})
+}
+
+// fell records of a service that something else has stopped whether it was well before, as far
+// as the record of its containers tells.
+func (s Stop) fell(env ops.Env) error {
+	ran, err := s.ran(env)
+	if err != nil || len(ran) == 0 {
+		return err
+	}
+	well := !slices.ContainsFunc(ran, func(o original) bool { return o.Health != "" && o.Health != "healthy" })
+	if err := env.Log.Record(keyWasReady, well); err != nil {
+		return fmt.Errorf("recording whether %s was ready: %w", s.Service.Name, err)
+	}
+	env.Log.Say(s.Service.Name + " has been stopped by something else")
+	return nil
 }
 
 // lag is how long an engine's list may take to catch up with an act. Since 17.11 it is read

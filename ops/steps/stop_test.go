@@ -32,7 +32,7 @@ func TestStop(t *testing.T) {
 		{"all at once", nil, ops.Ready, "", []string{"stop tcs-1", "stop tcs-2"}},
 		{"one has ended", func(_ *world, e *engine) { e.byName("tcs-1").State = "exited" }, ops.Ready, "", []string{"stop tcs-2"}},
 		{"one restarts over and over", func(_ *world, e *engine) { e.byName("tcs-1").State = "restarting" }, ops.Ready, "", []string{"stop tcs-1", "stop tcs-2"}},
-		{"all have ended", func(_ *world, e *engine) { e.byName("tcs-1").State, e.byName("tcs-2").State = "exited", "exited" }, ops.AlreadyDone, "", nil},
+		{"all have ended", func(_ *world, e *engine) { e.byName("tcs-1").State, e.byName("tcs-2").State = "exited", "exited" }, ops.Ready, "", nil},
 		{"one is gone", func(_ *world, e *engine) { e.containers = e.containers[1:] }, ops.Ready, "", []string{"stop tcs-2"}},
 		{"made anew by a rollback, and held", func(_ *world, e *engine) { e.byName("tcs-1").ID = "anew" }, ops.Ready, "", []string{"stop tcs-1", "stop tcs-2"}},
 		{"made anew by somebody", func(_ *world, e *engine) { e.byName("tcs-1").ID, e.byName("tcs-1").Policy = "anew", "always" }, ops.Blocked, "container tcs-1 was replaced or renamed", nil},

@@ -276,8 +276,13 @@ func TestE2ERecoverKill(t *testing.T) {
 		if code := e.finished(front); code != exitHalfWay && code != exitDone {
 			e.Errorf("after a kill at %s the exit code is %d: %s", at, code, &front.out)
 		}
-		if events, err := journal.Read(e.runDir(id)); err == nil && ops.Replay(events).Outcome == ops.OutcomeDone {
+		events, err := journal.Read(e.runDir(id))
+		e.must(err)
+		if ops.Replay(events).Outcome == ops.OutcomeDone {
 			break
+		}
+		if step := lastBoundary(events); step != "" {
+			killed[string(ops.EvDone)+" "+step] = true
 		}
 	}
 	e.finished(front)
@@ -301,6 +306,21 @@ func TestE2ERecoverKill(t *testing.T) {
 	e.served(serving)
 	e.unlocked()
 	e.lossless(load)
+}
+
+// lastBoundary is the step that a process which is gone had ended last, if it had not acted
+// since: its end may have been written after the kill was decided upon.
+func lastBoundary(events []ops.Event) string {
+	for _, ev := range slices.Backward(events) {
+		switch ev.Kind {
+		case ops.EvIntent, ops.EvGuard:
+		case ops.EvDone:
+			return ev.Step
+		default:
+			return ""
+		}
+	}
+	return ""
 }
 
 // halfRemoved waits until some of the containers of a side are removed, or all.

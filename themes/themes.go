@@ -172,7 +172,7 @@ func Load(nameOrPath string) (Theme, error) {
 	switch {
 	case nameOrPath == "":
 		nameOrPath = Default
-	case strings.ContainsRune(nameOrPath, os.PathSeparator), strings.HasSuffix(nameOrPath, ".yaml"), strings.HasSuffix(nameOrPath, ".yml"):
+	case IsFile(nameOrPath):
 		data, err := os.ReadFile(nameOrPath)
 		if err != nil {
 			return Theme{}, fmt.Errorf("reading the theme: %w", err)
@@ -187,6 +187,11 @@ func Load(nameOrPath string) (Theme, error) {
 		return Theme{}, fmt.Errorf("reading the theme %s: %w", nameOrPath, err)
 	}
 	return Parse(nameOrPath, data)
+}
+
+// IsFile tells whether Load takes the text for the path of a file.
+func IsFile(nameOrPath string) bool {
+	return strings.ContainsRune(nameOrPath, os.PathSeparator) || strings.HasSuffix(nameOrPath, ".yaml") || strings.HasSuffix(nameOrPath, ".yml")
 }
 
 // Parse reads a theme; name is for messages and the key that cycles through themes.

@@ -33,6 +33,8 @@ type Options struct {
 	Present bool             // start in presenter mode
 	Redact  []string         // what presenter mode hides, besides hosts and addresses
 	Version string           // shown on the help screen
+	// ThemeFile, if set, brings the operator's own theme whenever its file has changed.
+	ThemeFile <-chan ThemeFile
 }
 
 // App is the console as a Bubble Tea model.
@@ -74,7 +76,7 @@ func New(opt Options) *App {
 
 // Init starts to wait for changes and for the next second.
 func (a *App) Init() tea.Cmd {
-	return tea.Batch(a.wait(0), a.tick())
+	return tea.Batch(a.wait(0), a.tick(), a.awaitTheme())
 }
 
 // minFrame is the least time between two readings of the backend: 20 frames a second.
@@ -180,6 +182,11 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return a, a.confirm(msg)
 	case actMsg:
 		return a, a.act(msg.action, msg.service)
+	case themeMsg:
+		a.wear(int(msg))
+		return a, nil
+	case themeFileMsg:
+		return a, tea.Batch(a.reread(msg), a.awaitTheme())
 	}
 	return a, a.tell(msg)
 }
@@ -338,9 +345,7 @@ func (a *App) global(action Action) (tea.Cmd, bool) {
 		a.restyle()
 		return nil, true
 	case actTheme:
-		a.theme = (a.theme + 1) % len(a.themes)
-		a.restyle()
-		return say(style.Soft, "theme "+a.themes[a.theme].Name), true
+		return open(newThemePicker(&a.env, a.themes, a.theme)), true
 	case actMouse:
 		a.mouse = !a.mouse
 		if a.mouse {

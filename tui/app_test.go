@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tandem/ops"
+	"tandem/themes"
 )
 
 func text(a *App) string { return trimmed(a.View().Content) }
@@ -200,15 +201,55 @@ func TestMouse(t *testing.T) {
 	}
 }
 
-func TestThemeCycle(t *testing.T) {
+// TestThemePicker: the screen is in the theme under the cursor; esc goes back, enter keeps.
+func TestThemePicker(t *testing.T) {
 	a := newConsole(newFake(calm()), 120, 40)
 	first := a.View().Content
+	press(a, "t", "down")
+	if a.theme != 1 {
+		t.Errorf("theme %d while the cursor is on the second", a.theme)
+	}
+	wants(t, a, "Theme", "dark", "color-safe", "terminal", "keeps it")
+	press(a, "esc")
+	if a.View().Content != first {
+		t.Error("esc does not go back to the theme before")
+	}
+	press(a, "t")
 	for range a.themes {
 		press(a, "t")
 	}
-	press(a, "j", "k")
-	if a.View().Content != first {
+	press(a, "enter")
+	if press(a, "j", "k"); a.View().Content != first {
 		t.Error("a whole round of themes does not end where it began")
+	}
+	press(a, "t", "down", "enter")
+	if a.theme != 1 {
+		t.Errorf("theme %d was kept", a.theme)
+	}
+}
+
+// TestThemeFile: the operator's own theme changes on the screen when its file does; a mistake
+// in it is said and changes nothing.
+func TestThemeFile(t *testing.T) {
+	own := dark()
+	own.Name = "mine.yaml"
+	a := New(Options{Backend: newFake(calm()), Theme: own, UTC: true, Now: func() time.Time { return noon }})
+	a.Update(tea.WindowSizeMsg{Width: 120, Height: 40})
+	before := a.View().Content
+	_, cmd := a.Update(themeFileMsg{err: errors.New("mine.yaml:3:5: no colour")})
+	settle(a, cmd)
+	wants(t, a, "stays unread", "mine.yaml:3:5: no colour")
+	press(a, "esc")
+	bright, err := themes.Load("light")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bright.Name = own.Name
+	_, cmd = a.Update(themeFileMsg{theme: bright})
+	settle(a, cmd)
+	wants(t, a, "mine.yaml read anew")
+	if press(a, "j", "k"); a.View().Content == before {
+		t.Error("the screen is as before")
 	}
 }
 

@@ -217,7 +217,7 @@ var table = []Binding{
 
 	{Keys: []string{"ctrl+o"}, Show: "^o", Words: "read-only", Help: "Switch read-only on or off: nothing can be changed while it is on.", Group: console, Scopes: []Scope{anywhere}, Action: actReadOnly},
 	{Keys: []string{"ctrl+p"}, Show: "^p", Words: "presenter", Help: "For an audience: hide hosts and addresses, show the keys typed.", Group: console, Scopes: []Scope{inPair, inList, inRun, inLogs, inNotice, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky, inChoose, inFilter}, Action: actPresent},
-	{Keys: []string{"t"}, Show: "t", Words: "theme", Help: "The next colour theme.", Group: console, Scopes: []Scope{inPair, inList, inRun}, Action: actTheme},
+	{Keys: []string{"t"}, Show: "t", Words: "theme", Help: "Choose a colour theme, with the screen in it as you go.", Group: console, Scopes: []Scope{inPair, inList, inRun}, Action: actTheme},
 	{Keys: []string{"m"}, Show: "m", Words: "mouse", Help: "Mouse on or off; off, the terminal selects text.", Group: console, Scopes: []Scope{inPair, inRun, inLogs}, Action: actMouse},
 	{Keys: []string{"ctrl+l"}, Show: "^l", Words: "redraw", Help: "Draw the whole screen afresh.", Group: console, Scopes: []Scope{anywhere}, Action: actRedraw},
 	{Keys: []string{"?"}, Show: "?", Words: "help", Help: "Every key.", Group: console, Scopes: reading, Action: actHelp, Bar: true},

@@ -67,6 +67,6 @@ func runConsole(ctx context.Context, g *globals) error {
 func (s *session) options(g *globals, b *backend, theme themes.Theme) tui.Options {
 	return tui.Options{
 		Backend: b, Theme: theme, ASCII: g.ascii, NoColor: tui.NoColor(), UTC: s.cfg.Display.UTC, Now: time.Now, Present: g.present,
-		Redact: s.cfg.Display.Redact, Version: version(),
+		Redact: s.cfg.Display.Redact, Version: version(), ThemeFile: watchTheme(b.ctx, theme.Name),
 	}
 }

@@ -369,12 +369,12 @@ func TestE2ERecoverCables(t *testing.T) {
 	begun := false
 	e.reached(id, func(_ *ops.Run, ev ops.Event) bool {
 		begun = begun || ev.Kind == ops.EvDone && strings.Contains(ev.Step, "-start-")
-		return begun && ev.Kind == ops.EvIntent && strings.Contains(ev.Step, "-start-")
+		return begun && ev.Kind == ops.EvSay && strings.Contains(ev.Step, "-start-")
 	})
 	e.must(green.CableCut())
 	cut := time.Now()
 	e.reached(id, func(_ *ops.Run, ev ops.Event) bool {
-		return ev.Kind == ops.EvSay && strings.Contains(ev.Text, "GREEN cannot be reached")
+		return (ev.Kind == ops.EvSay || ev.Kind == ops.EvPaused) && strings.Contains(ev.Text, "GREEN cannot be reached")
 	})
 	e.eventually("a minute without a cable", 2*time.Minute, func() error {
 		if left := time.Minute - time.Since(cut); left > 0 {

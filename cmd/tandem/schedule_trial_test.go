@@ -23,7 +23,9 @@ import (
 // end. Both are far more than any schedule needs.
 const (
 	runLimit = time.Hour
-	attempts = 10
+	// impatience is by how much longer the operator waits before each further attempt.
+	impatience = 20 * time.Second
+	attempts   = 10
 )
 
 // trial is one schedule being played, in a bubble of testing/synctest: time passes only when
@@ -182,7 +184,7 @@ func (tr *trial) carryThrough() {
 			return
 		}
 		next := tr.Then[min(n, len(tr.Then)-1)]
-		time.Sleep(next.Wait)
+		time.Sleep(next.Wait + time.Duration(n)*impatience) // what did not help at once is tried later
 		again, err := tr.goOn(next)
 		switch {
 		case err == nil:

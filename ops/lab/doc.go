@@ -26,7 +26,8 @@
 // policies ask for. The engine reads daemon.json when it starts and never again; a broken
 // one keeps it from starting. Networks get their range from the pools then in effect. A
 // range that covers the console's address ([Host.CutOff]) makes the host unreachable until
-// it is taken back: docker0 keeps its range over a restart without pools. docker-compose
+// it is taken back: docker0 keeps its range over a restart without pools, even where the
+// interface was deleted, and over a boot (seen on dockerd 20.10.24). docker-compose
 // 1.29.2 cannot recreate a container on engine 26. [Lab.Trace] is what the balancer gave
 // each side, [AlwaysServed] reads it.
 //

@@ -238,16 +238,21 @@ func (h *Host) AddRoute(to string) error {
 	return nil
 }
 
-// electBridge gives the default bridge its range when the daemon starts. An interface that
-// is there keeps its range, unless pools are configured: then the daemon takes it away and
-// makes it anew out of them (daemon_unix.go, removeDefaultBridgeInterface).
+// electBridge gives the default bridge its range when the daemon starts. It keeps the range
+// that it had, which the daemon has on record (network/files/local-kv.db) and makes it with
+// where the interface is gone, even after a boot; unless pools are configured: then the daemon
+// takes it away and makes it anew out of them (daemon_unix.go, removeDefaultBridgeInterface).
 func (e *engine) electBridge() {
 	bridge := e.networks["bridge"]
 	bridge.subnet = ""
-	if e.config.pools != nil || e.host.docker0 == "" {
-		e.host.docker0 = e.freeRange()
+	switch h := e.host; {
+	case e.config.pools != nil || h.docker0 == "" && h.record0 == "":
+		h.docker0 = e.freeRange()
+	case h.docker0 == "":
+		h.docker0 = h.record0
 	}
 	bridge.subnet = e.host.docker0
+	e.host.record0 = e.host.docker0
 	e.host.rerouted()
 }
 

@@ -119,16 +119,12 @@ func (h *Host) powerOn() {
 	}
 	h.rerouted()
 	h.sshd.up()
-	engine := func() {
-		life := h.bootID
-		h.engine.bootAfter(engineBoot)
-		h.w.after(engineBoot+settlesAfter, func() { h.settled = h.settled || h.bootID == life })
-	}
+	life := h.bootID
+	h.engine.bootAfter(engineBoot)
+	h.w.after(engineBoot+settlesAfter, func() { h.settled = h.settled || h.bootID == life })
 	if wanted := h.wanted(); len(wanted) > 0 {
-		go h.startWanted(h.ctx, wanted, engine)
-		return
+		go h.startWanted(h.ctx, wanted)
 	}
-	engine()
 }
 
 // systemState is what `systemctl is-system-running` says.

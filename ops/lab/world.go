@@ -50,6 +50,7 @@ type Host struct {
 	flocks  map[string]chan struct{} // by path; closed when the lock is free
 	said    []logLine                // the engine's journal
 	docker0 string                   // range of the default bridge; empty: not made since the boot
+	record0 string                   // what the engine has on record of it
 	routes  []string                 // beyond those of its own network
 	ctx     context.Context          // until the host goes down
 	die     context.CancelFunc

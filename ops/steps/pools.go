@@ -22,13 +22,13 @@ import (
 //
 // # The timed revert
 //
-// The timer acts on a copy of the earlier file. It renames the copy over the file; tandem
-// disarms by renaming the copy away. A rename happens once, so one of the two has its way
+// The timer acts on a copy of the earlier file. It claims the copy by renaming it; tandem
+// disarms by renaming it away. A rename happens once, so one of the two has its way
 // and each can tell which. The copy is written from the journal: tandem-backup, which every
 // write of a file leaves, is that of the last write and may be the changed file when the act
 // is repeated. Whenever the changed file stands unproven, a timer runs. A reboot ends it
 // (systemd.timer(5): transient units are not kept): for that, a unit of its own takes the
-// change back at the boot, before the engine starts, and the next try begins anew.
+// change back at the boot, and the next try begins anew.
 //
 // A try that is cut short is begun anew from the recorded file. One that ended because the
 // host could not be reached, and that the host has taken back, is said once and not tried
@@ -71,6 +71,7 @@ type settings struct {
 	Exists bool
 	Text   []byte
 	Mode   fs.FileMode
+	Bridge netip.Prefix // the range of docker0 then; invalid: there was none, or it is not known
 }
 
 func (s settings) same(o settings) bool { return s.Exists == o.Exists && bytes.Equal(s.Text, o.Text) }
@@ -85,13 +86,13 @@ func (p Pools) Title() string { return "move the address pools of " + p.Side.Upp
 func (p Pools) Effects() []string {
 	return []string{
 		"write " + p.scratch() + "; dockerd --validate --config-file " + p.scratch() + " (from 23.0); remove it",
-		"copy " + p.File + " to " + p.armed(),
+		"copy " + p.File + " to " + p.armed() + "; write " + p.script() + ", which takes the change back",
 		"write " + bootFile + "; systemctl enable " + bootService + " (for a reboot meanwhile)",
 		strings.Join(p.arm(settings{Exists: true}), " "),
 		"write " + p.File + ": " + keyPools + " " + poolWords(p.Pools),
 		"systemctl restart " + engineService,
 		fmt.Sprintf("connect anew to %s and %s, ask the engine for its pools, %s at most", p.Side.Upper(), p.Side.Peer().Upper(), Words(p.budget())),
-		"mv -T " + p.armed() + " " + p.kept() + "; systemctl stop " + revertTimer + "; systemctl disable " + bootService + "; remove it",
+		"mv -T " + p.armed() + " " + p.kept() + "; systemctl stop " + revertTimer + "; systemctl disable " + bootService + "; remove them",
 	}
 }
 
@@ -132,8 +133,10 @@ func (p Pools) Check(ctx context.Context, env ops.Env) (ops.Verdict, error) {
 // done tells whether the change is made and proven: nothing is left to be taken back, the
 // file has the pools, and the engine names them.
 func (p Pools) done(ctx context.Context, env ops.Env) (bool, error) {
-	if left, err := p.exists(ctx, env, p.armed()); left || err != nil {
-		return false, err
+	for _, copied := range []string{p.armed(), p.taken()} {
+		if left, err := p.exists(ctx, env, copied); left || err != nil {
+			return false, err
+		}
 	}
 	file, err := p.read(ctx, env)
 	if err != nil {
@@ -271,8 +274,11 @@ func (p Pools) asIs(ctx context.Context, env ops.Env) (settings, error) {
 	}
 	now.Mode = 0o644
 	if now.Exists {
-		now.Mode, err = p.mode(ctx, env)
+		if now.Mode, err = p.mode(ctx, env); err != nil {
+			return now, err
+		}
 	}
+	now.Bridge, err = p.bridge(ctx, env)
 	return now, err
 }
 
@@ -330,10 +336,7 @@ func (p Pools) change(ctx context.Context, env ops.Env, was settings, wanted []b
 	if err := env.Log.Record(keyTry(n), env.Now()); err != nil {
 		return fmt.Errorf("recording the try: %w", err)
 	}
-	if err := host.WriteFile(ctx, p.armed(), was.Text, was.Mode, true); err != nil {
-		return fmt.Errorf("keeping %s: %w", p.File, err)
-	}
-	if err := p.armAtBoot(ctx, env, was); err != nil {
+	if err := p.prepare(ctx, env, was); err != nil {
 		return err
 	}
 	// A revert that did not succeed stays as a failed unit and would hold the name.
@@ -452,7 +455,7 @@ func (p Pools) Undo(ctx context.Context, env ops.Env) error {
 func (p Pools) Back() ops.Undoing {
 	return ops.Undoing{
 		Title:   "the earlier address pools of " + p.Side.Upper() + " back",
-		Effects: []string{"write the recorded " + p.File + " (or remove it, if there was none)", "ip link delete docker0", "systemctl restart " + engineService, "connect anew to " + p.Side.Upper() + ", ask the engine for its pools"},
+		Effects: []string{"write the recorded " + p.File + " (or remove it, if there was none), with docker0 back in its range", "systemctl restart " + engineService, "connect anew to " + p.Side.Upper() + ", ask the engine for its pools"},
 		Risk:    ops.Disruptive, Guards: []ops.Guard{SideFresh(p.Side), SideOut(p.Side)},
 	}
 }

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,7 +26,8 @@ type netHost struct {
 	net      ops.NetFacts
 	enabled  bool      // the unit that takes the change back at a boot
 	fires    time.Time // when the timed revert does; zero: not armed
-	fire     func()
+	fire     func()    // claims the copy
+	rest     func()    // of what the revert does
 	engineAt time.Time // when the revert restarts the engine
 	busy     time.Time // until then the revert is at work
 	invalid  string    // dockerd --validate says so
@@ -33,7 +35,8 @@ type netHost struct {
 	// host off while docker0 is in it.
 	breaks, cuts string
 	docker0      string
-	gone         bool // cut off
+	record0      string // what the engine has on record of it
+	gone         bool   // cut off
 	starts       int
 	reachTakes   time.Duration
 }
@@ -120,7 +123,7 @@ func (h *netHost) Exec(_ context.Context, c ops.Command) ([]byte, error) {
 	}
 	var err error
 	act := func() error { err = h.change(c); return nil }
-	if e := h.w.act(act, "%s", strings.NewReplacer(revertFile, "REVERT", revertNone, "REVERT-NONE").Replace(line)); e != nil {
+	if e := h.w.act(act, "%s", line); e != nil {
 		return nil, e
 	}
 	return nil, errors.Join(err, h.lostAfter(line))
@@ -143,6 +146,7 @@ func (h *netHost) due() {
 	}
 	if !h.engineAt.IsZero() && !now.Before(h.engineAt) {
 		h.engineAt = time.Time{}
+		h.rest()
 		_ = h.restartEngine(ops.Command{})
 	}
 }
@@ -179,8 +183,6 @@ func (h *netHost) change(c ops.Command) error {
 		h.enabled = true
 	case line == "systemctl disable "+bootService:
 		h.enabled = false
-	case line == "ip link delete docker0":
-		h.dropBridge()
 	case line == "systemctl restart docker.service":
 		return h.restartEngine(c)
 	case c.Args[0] == "systemd-run":
@@ -191,19 +193,42 @@ func (h *netHost) change(c ops.Command) error {
 	return nil
 }
 
-// boot is the host's start after a loss of power: timers are gone, enabled units come before
-// the engine.
+// boot is the host's start after a loss of power: timers are gone, and an enabled unit runs once
+// the engine is up.
 func (h *netHost) boot() {
 	h.fires, h.engineAt, h.busy = time.Time{}, time.Time{}, time.Time{}
-	h.dropBridge()
-	if _, armed := h.files[newPools().armed()]; armed && h.enabled {
-		for line := range strings.Lines(h.files[bootFile]) {
-			if command, ok := strings.CutPrefix(strings.TrimSpace(line), "ExecStart=/bin/"); ok {
-				_ = h.change(ops.Command{Args: strings.Fields(command)})
-			}
+	h.docker0 = ""
+	_ = h.restartEngine(ops.Command{})
+	p := newPools()
+	_, armed := h.files[p.armed()]
+	_, taken := h.files[p.taken()]
+	if !h.enabled || !armed && !taken {
+		return
+	}
+	for line := range strings.Lines(h.files[bootFile]) {
+		if command, ok := strings.CutPrefix(strings.TrimSpace(line), "ExecStart=/bin/sh "); ok && h.files[p.script()] == revertScript {
+			h.revert(strings.Fields(command)[1:])
+			_ = h.restartEngine(ops.Command{})
 		}
 	}
-	_ = h.restartEngine(ops.Command{})
+}
+
+// revert is revertScript up to its last restart of the engine.
+func (h *netHost) revert(args []string) {
+	file, copied, between := args[0], args[1], args[2]
+	if _, taken := h.files[copied+"-taken"]; h.rename(ops.Command{}, copied, copied+"-taken") != nil && !taken {
+		return
+	}
+	if text, ok := h.files[between]; ok {
+		h.files[file] = text
+		_ = h.restartEngine(ops.Command{})
+	}
+	if len(args) > 3 {
+		delete(h.files, file)
+		delete(h.files, copied+"-taken")
+		return
+	}
+	_ = h.rename(ops.Command{}, copied+"-taken", file)
 }
 
 func (h *netHost) rename(c ops.Command, from, to string) error {
@@ -224,27 +249,16 @@ func (h *netHost) arm(c ops.Command) error {
 		return status(c, 1, "Unit "+revertTimer+" was already loaded")
 	}
 	after, err := time.ParseDuration(strings.TrimPrefix(c.Args[2], "--on-active="))
-	if err != nil || c.Args[1] != "--unit="+revertUnit || c.Args[4] != "sh" || c.Args[5] != "-c" {
+	if err != nil || c.Args[1] != "--unit="+revertUnit || c.Args[4] != "sh" || h.files[c.Args[5]] != revertScript {
 		return status(c, 1, "Failed to parse")
 	}
-	script, file, copied := c.Args[6], c.Args[8], c.Args[9]
 	h.fires = time.Now().Add(after)
 	h.fire = func() {
-		to := file
-		if script == revertNone {
-			to = ""
-		}
-		if h.rename(c, copied, to) != nil {
+		if h.rename(c, c.Args[7], c.Args[7]+"-taken") != nil {
 			return
 		}
-		if script == revertNone {
-			delete(h.files, file)
-		}
-		if strings.Contains(script, "ip link delete docker0") {
-			h.dropBridge()
-		}
 		h.busy = h.busy.Add(2 * time.Second)
-		h.engineAt = h.busy
+		h.engineAt, h.rest = h.busy, func() { h.revert(c.Args[6:]) }
 	}
 	return nil
 }
@@ -264,14 +278,13 @@ func (h *netHost) restartEngine(c ops.Command) error {
 	h.eng.pools = pools
 	if pools != nil {
 		h.docker0 = netip.PrefixFrom(pools[0].Base.Addr(), pools[0].Size).String()
-	} else if h.docker0 == "" {
-		h.docker0 = "172.17.0.0/16"
+	} else {
+		h.docker0 = cmp.Or(h.docker0, h.record0, "172.17.0.0/16")
 	}
+	h.record0 = h.docker0
 	h.gone = h.cuts != "" && strings.HasPrefix(h.docker0, h.cuts)
 	return nil
 }
-
-func (h *netHost) dropBridge() { h.docker0, h.gone = "", false }
 
 const daemonFile = "/etc/docker/daemon.json"
 
@@ -320,7 +333,11 @@ func (e *netEngine) Pools(context.Context) ([]ops.Pool, error) {
 func (e *netEngine) Networks(context.Context) ([]ops.Network, error) {
 	var all []ops.Network
 	for _, n := range e.networks {
-		all = append(all, *n)
+		shown := *n
+		if n.Name == "bridge" {
+			shown.Subnets = []string{e.h.docker0}
+		}
+		all = append(all, shown)
 	}
 	return all, e.ask()
 }

@@ -32,6 +32,7 @@ type Options struct {
 	Now     func() time.Time // nil: time.Now
 	Present bool             // start in presenter mode
 	Redact  []string         // what presenter mode hides, besides hosts and addresses
+	Names   []string         // machines and people that presenter mode hides, besides those of the pair
 	Version string           // shown on the help screen
 	// ThemeFile, if set, brings the operator's own theme whenever its file has changed.
 	ThemeFile <-chan ThemeFile
@@ -82,6 +83,16 @@ func (a *App) Init() tea.Cmd {
 // minFrame is the least time between two readings of the backend: 20 frames a second.
 const minFrame = 50 * time.Millisecond
 
+// calmFrame is the same for an audience, who cannot read as fast as things change.
+const calmFrame = 500 * time.Millisecond
+
+func (a *App) calm() time.Duration {
+	if a.present {
+		return calmFrame
+	}
+	return minFrame
+}
+
 type backendMsg struct{}
 
 // wait returns when the backend has changed, but not before the pause is over: what
@@ -125,7 +136,7 @@ func (a *App) read() {
 func (a *App) restyle() {
 	opt := style.Options{ASCII: a.opt.ASCII, NoColor: a.opt.NoColor}
 	if a.present {
-		opt.Mask = Mask(a.snap.Pair, a.opt.Redact)
+		opt.Mask = Mask(a.snap.Pair, a.opt.Redact, append(a.people(), a.opt.Names...)...)
 	}
 	a.sheet = style.New(a.themes[a.theme], opt)
 	a.looks++
@@ -155,7 +166,7 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		if a.present {
 			a.restyle()
 		}
-		return a, tea.Batch(a.tell(changedMsg{}), a.wait(minFrame))
+		return a, tea.Batch(a.tell(changedMsg{}), a.wait(a.calm()))
 	case tickMsg:
 		return a, tea.Batch(a.tell(msg), a.tick())
 	case openMsg:

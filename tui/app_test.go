@@ -114,12 +114,17 @@ func TestPresenterHidesHosts(t *testing.T) {
 	s := incident()
 	s.Pair.Addresses[ops.Blue] = "ops@blue1.prod.example.org:22"
 	s.Findings[0].Title = "blue1 cannot reach 10.0.9.9 nor 2001:db8::17, ticket for Acme"
+	s.Blue.Lock = &ops.LockInfo{Run: "7f3a", By: "grace", From: "desk9"}
+	s.Findings[1].Title = "grace at desk9 holds the lock; ops stops nothing by way of bastion"
 	f := newFake(s)
 	a := newConsole(f, 120, 40)
-	a.opt.Redact = []string{"hosts", "addresses", "Acme"}
+	a.opt.Redact, a.opt.Names = []string{"hosts", "addresses", "Acme"}, []string{"bastion"}
 	press(a, "ctrl+p", "j")
 	frame := text(a)
-	for _, secret := range []string{"blue1", "example.org", "10.0.1.12", "10.0.9.9", "2001:db8", "Acme", "172.31"} {
+	if !strings.Contains(frame, "stops nothing") {
+		t.Error("a part of a word is hidden")
+	}
+	for _, secret := range []string{"grace", "desk9", "bastion", "blue1", "example.org", "10.0.1.12", "10.0.9.9", "2001:db8", "Acme", "172.31"} {
 		if strings.Contains(frame, secret) {
 			t.Errorf("%q can be seen:\n%s", secret, frame)
 		}

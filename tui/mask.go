@@ -17,9 +17,10 @@ var (
 )
 
 // Mask makes the function that hides, in every text on the screen, the hosts, any
-// address, and the words that the config names. The words "hosts" and "addresses" in
-// redact stand for what is always hidden.
-func Mask(pair ops.Pair, redact []string) func(string) string {
+// address, the words that the config names, and names of machines and of people, which are
+// hidden where they stand as words. The words "hosts" and "addresses" in redact stand for
+// what is always hidden.
+func Mask(pair ops.Pair, redact []string, names ...string) func(string) string {
 	var pairs []string
 	add := func(secret, shown string) {
 		if len(secret) > 1 && !slices.Contains(pairs, secret) {
@@ -28,31 +29,89 @@ func Mask(pair ops.Pair, redact []string) func(string) string {
 	}
 	for _, word := range redact {
 		if word != "hosts" && word != "addresses" {
-			add(word, "•••")
+			add(word, hidden)
+		}
+	}
+	// The longest first: the hosts of a lab differ in their ports alone.
+	for _, side := range ops.Sides {
+		address := pair.Addresses[side]
+		add(address, string(side)+"-host")
+		if user, host, ok := strings.Cut(address, "@"); ok {
+			add(host, string(side)+"-host")
+			names = append(names, user)
 		}
 	}
 	for _, side := range ops.Sides {
-		address := pair.Addresses[side]
-		_, host, ok := strings.Cut(address, "@")
+		_, host, ok := strings.Cut(pair.Addresses[side], "@")
 		if !ok {
-			host = address
+			host = pair.Addresses[side]
 		}
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			host = h
 		}
-		add(address, string(side)+"-host")
 		add(host, string(side)+"-host")
 		if name, _, ok := strings.Cut(host, "."); ok && net.ParseIP(host) == nil {
 			add(name, string(side)+"-host")
 		}
 	}
-	words := strings.NewReplacer(pairs...)
+	words, named := strings.NewReplacer(pairs...), wordsOf(names)
 	return func(text string) string {
 		text = words.Replace(text)
+		if named != nil {
+			text = named.ReplaceAllString(text, hidden)
+		}
 		if strings.ContainsAny(text, ".:") {
 			text = ipv4.ReplaceAllString(text, "•.•.•.•")
 			text = ipv6.ReplaceAllString(text, "•:•")
 		}
 		return text
 	}
+}
+
+// hidden stands where something was.
+const hidden = "•••"
+
+// wordsOf finds the names where they are words of their own; nil: there are none.
+func wordsOf(names []string) *regexp.Regexp {
+	var list []string
+	for _, name := range names {
+		// root is on every host and tells nothing; its name is in paths.
+		if len(name) > 1 && name != "root" && !slices.Contains(list, regexp.QuoteMeta(name)) {
+			list = append(list, regexp.QuoteMeta(name))
+		}
+	}
+	if list == nil {
+		return nil
+	}
+	slices.SortFunc(list, func(a, b string) int { return len(b) - len(a) }) // the longest first: one may begin another
+	return regexp.MustCompile(`(^|\b)(?:` + strings.Join(list, "|") + `)\b`)
+}
+
+// people are those whose names the console shows: who runs, holds the lock, drained or
+// changed packages, and the machines that they did it from.
+func (e *env) people() []string {
+	var list []string
+	add := func(names ...string) {
+		for _, name := range names {
+			list = append(list, strings.FieldsFunc(name, func(r rune) bool { return r == '@' || r == ' ' })...)
+		}
+	}
+	if e.run != nil {
+		add(e.run.By)
+	}
+	for _, m := range e.timeline {
+		if strings.Contains(m.Who, "@") { // else a run, or you
+			add(m.Who)
+		}
+	}
+	for _, side := range ops.Sides {
+		at := e.snap.On(side)
+		if at.Lock != nil {
+			add(at.Lock.By, at.Lock.From)
+		}
+		for _, c := range at.Upkeep.Changes {
+			add(c.By)
+		}
+	}
+	return list
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
+	"tandem/ops"
 	"tandem/ops/config"
 	"tandem/themes"
 	"tandem/tui"
@@ -67,6 +70,31 @@ func runConsole(ctx context.Context, g *globals) error {
 func (s *session) options(g *globals, b *backend, theme themes.Theme) tui.Options {
 	return tui.Options{
 		Backend: b, Theme: theme, ASCII: g.ascii, NoColor: tui.NoColor(), UTC: s.cfg.Display.UTC, Now: time.Now, Present: g.present,
-		Redact: s.cfg.Display.Redact, Version: version(), ThemeFile: watchTheme(b.ctx, theme.Name),
+		Redact: s.cfg.Display.Redact, Names: s.names(), Version: version(), ThemeFile: watchTheme(b.ctx, theme.Name),
 	}
+}
+
+// names are the people and machines that an audience need not know of, besides the pair's hosts:
+// the operator, and the machines on the way to the hosts and to the balancer.
+func (s *session) names() []string {
+	list := []string{s.user, s.machine}
+	add := func(address string) {
+		user, host, ok := strings.Cut(address, "@")
+		if !ok {
+			user, host = "", address
+		}
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		list = append(list, user, host)
+	}
+	hosts := []config.Host{s.cfg.Hosts[ops.Blue], s.cfg.Hosts[ops.Green]}
+	if via := s.cfg.Balancer.HAProxy.Via; via != nil {
+		hosts = append(hosts, *via)
+	}
+	for _, h := range hosts {
+		add(h.SSH)
+		add(h.Jump)
+	}
+	return list
 }

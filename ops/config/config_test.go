@@ -245,7 +245,7 @@ var mistakes = []struct {
 	{"pool is reserved", "10.0.0.0/17", "10.128.0.0/9", `44:18: the pool 10.200.0.0/16 overlaps 10.128.0.0/9, which is reserved; expected a range`, false},
 	{"reserved not canonical", "172.31.0.0/16", "172.31.4.4/16", `45:27: 172.31.4.4/16 is an address within a network; expected 172.31.0.0/16`, false},
 	{"the webhook itself", "TANDEM_SLACK_WEBHOOK", "https://hooks.slack.com/T0/SECRET", `47:31: this does not fit here; expected the name of an environment variable that holds the URL, not the URL itself`, true},
-	{"redact something else", "[hosts, addresses]", "[hosts, users]", `48:53: "users" does not fit here; expected hosts or addresses`, true},
+	{"redact a letter", "[hosts, addresses]", "[hosts, x]", `48:53: "x" does not fit here; expected hosts, addresses, or another word of two characters or more`, true},
 	{"nothing after the colon", "compose: {project: tis, directory: /opt/tis}", "compose:", `this is empty; expected the compose project`, true},
 	{"no anchor", "via: ops@lb1", "via: *host", `15:10: there is no anchor &host before this; expected [user@]host[:port]`, false},
 	{"a tag", "pair: tis", "pair: !!str tis", `1:7: tags such as !!str are not used here; expected a name`, false},

@@ -178,7 +178,7 @@ var (
 		may("display", object("how the console looks",
 			may("theme", text),
 			may("utc", yes),
-			may("redact", list("a list of hosts and addresses", 0, words("hosts", "addresses"))),
+			may("redact", list("a list of hosts, addresses, and other words to hide", 0, matching("hosts, addresses, or another word of two characters or more", `^[^\x00-\x1f]{2,}$`))),
 		)),
 	)
 )

@@ -213,6 +213,10 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 			{What: "engine", Side: ops.Green, On: "change", Count: 1, After: 20 * time.Second, For: 30 * time.Second},
 			{What: "engine", Side: ops.Blue, On: "event", Count: 67, For: 2 * time.Minute},
 		}},
+		"the balancer lets the side in before the run does": {Start: ops.StartCompose, Pools: "move", Then: []turn{{Wait: 3 * time.Second, Back: true}}, Faults: []fault{
+			{What: "balancer", On: "event", Count: 120, After: 300 * time.Millisecond},
+			{What: "kill", On: "event", Count: 215, After: 20 * time.Second},
+		}},
 		"the balancer forgets what is out": {Start: ops.StartCompose, Pools: "cut-off", Then: []turn{back}, Faults: []fault{
 			{What: "balancer", On: "change", Count: 29, After: 300 * time.Millisecond},
 			{What: "apart", On: "event", Count: 56, For: 8 * time.Second},

@@ -53,6 +53,13 @@ func (p PutBack) Check(ctx context.Context, env ops.Env) (ops.Verdict, error) {
 
 // Do records the present state, then puts the side back.
 func (p PutBack) Do(ctx context.Context, env ops.Env) error {
+	status, err := env.Balancer.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the balancer: %w", err)
+	}
+	if err := env.Log.Record(keyFound, status.On(p.Side).Traffic); err != nil {
+		return fmt.Errorf("recording the traffic of %s: %w", p.Side, err)
+	}
 	if err := recordPrior(ctx, env, p.Side); err != nil {
 		return err
 	}
@@ -85,7 +92,12 @@ func (p PutBack) Verify(ctx context.Context, env ops.Env) error {
 	return nil
 }
 
-// Undo drains the side again, then restores the recorded state exactly.
+// keyFound is the traffic of the side before it was put back.
+const keyFound = "found"
+
+// Undo drains the side again, then restores the recorded state exactly. Where the run itself
+// had taken the side out and the balancer had let it in meanwhile, as one does that restarts and
+// forgets, that state would send users to what is taken back next: the side stays out.
 func (p PutBack) Undo(ctx context.Context, env ops.Env) error {
 	var prior json.RawMessage
 	ok, err := env.Log.Recall(keyPrior, &prior)
@@ -97,6 +109,14 @@ func (p PutBack) Undo(ctx context.Context, env ops.Env) error {
 	}
 	if err := drainAway(ctx, env, p.Side, p.Drain); err != nil {
 		return err
+	}
+	var found ops.Traffic
+	if _, err := env.Log.Recall(keyFound, &found); err != nil {
+		return fmt.Errorf("reading the recorded traffic of %s: %w", p.Side, err)
+	}
+	if p.From != "" && (found == ops.InService || found == ops.Down) {
+		env.Log.Say("the balancer had let " + p.Side.Upper() + " in by itself: it stays out")
+		return nil
 	}
 	if err := env.Balancer.Restore(ctx, p.Side, prior, env.Log.Say); err != nil {
 		return fmt.Errorf("restoring the balancer's state of %s: %w", p.Side, err)

@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 )
@@ -182,12 +183,26 @@ func Load(nameOrPath string) (Theme, error) {
 	if !slices.Contains(Names(), nameOrPath) {
 		return Theme{}, fmt.Errorf("there is no theme %q: use %s, or the path of a .yaml file", nameOrPath, strings.Join(Names(), ", "))
 	}
-	data, err := files.ReadFile(nameOrPath + ".yaml")
-	if err != nil {
-		return Theme{}, fmt.Errorf("reading the theme %s: %w", nameOrPath, err)
-	}
-	return Parse(nameOrPath, data)
+	return builtIn(nameOrPath)
 }
+
+// builtIn reads a built-in theme, each once.
+func builtIn(name string) (Theme, error) {
+	if theme, ok := read.Load(name); ok {
+		return theme.(Theme), nil
+	}
+	data, err := files.ReadFile(name + ".yaml")
+	if err != nil {
+		return Theme{}, fmt.Errorf("reading the theme %s: %w", name, err)
+	}
+	theme, err := Parse(name, data)
+	if err == nil {
+		read.Store(name, theme)
+	}
+	return theme, err
+}
+
+var read sync.Map // of Theme, by name
 
 // IsFile tells whether Load takes the text for the path of a file.
 func IsFile(nameOrPath string) bool {

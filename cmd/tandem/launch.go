@@ -227,6 +227,12 @@ func (s *session) bring(ctx context.Context, id string) (ops.Run, error) {
 	if alone := s.leftAlone(ctx, id); alone != nil && (err != nil || exitCode(alone) == exitRefused) {
 		return ops.Run{}, alone
 	}
+	if last := s.locker.Released(ctx, id); last != nil && (last.From != s.machine || last.By != s.user) {
+		return ops.Run{}, &codeError{exitRefused, &ops.Problem{
+			Doing: "going on with run " + id, Err: fmt.Errorf("it has come to its end, by %s at %s", last.By, last.From),
+			Hint: "tandem runs there says how it ended; nothing was changed",
+		}}
+	}
 	events, loadErr := s.locker.Load(ctx)
 	if copied := ops.Replay(events); copied.ID == "" || copied.ID != id {
 		if err != nil && loadErr != nil {

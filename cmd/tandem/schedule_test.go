@@ -217,6 +217,14 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 			{What: "balancer", On: "event", Count: 120, After: 300 * time.Millisecond},
 			{What: "kill", On: "event", Count: 215, After: 20 * time.Second},
 		}},
+		"power lost after the hold, before the first stop": {Start: ops.StartCompose, Pools: "move", Then: []turn{back}, Faults: []fault{
+			{What: "power", Side: ops.Green, On: "event", Count: 80, For: 2 * time.Minute},
+			{What: "kill", On: "change", Count: 5, After: 7 * time.Second},
+		}},
+		"ended at another machine meanwhile": {Start: ops.StartCompose, Pools: "move", Then: []turn{{Elsewhere: true, Wait: 90 * time.Second}}, Faults: []fault{
+			{What: "kill", On: "change", Count: 74},
+			{What: "apart", On: "event", Count: 150, For: 30 * time.Second},
+		}},
 		"the balancer forgets what is out": {Start: ops.StartCompose, Pools: "cut-off", Then: []turn{back}, Faults: []fault{
 			{What: "balancer", On: "change", Count: 29, After: 300 * time.Millisecond},
 			{What: "apart", On: "event", Count: 56, For: 8 * time.Second},

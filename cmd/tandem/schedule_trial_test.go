@@ -298,7 +298,7 @@ func (tr *trial) locked() bool {
 // nothingLeft tells whether an operator is told, rightly, that there is no run to go on with.
 func (tr *trial) nothingLeft(err error) bool {
 	var code *codeError
-	return errors.As(err, &code) && !tr.locked() && (strings.Contains(err.Error(), "stopped half-way") || strings.Contains(err.Error(), "nothing to take back"))
+	return errors.As(err, &code) && !tr.locked() && (strings.Contains(err.Error(), "stopped half-way") || strings.Contains(err.Error(), "nothing to take back") || strings.Contains(err.Error(), "has come to its end"))
 }
 
 // command runs what the operator's own process does, before a runner is started.

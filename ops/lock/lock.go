@@ -221,6 +221,26 @@ func (l *Lock) Held(ctx context.Context) (map[ops.Side]*ops.LockInfo, error) {
 	return held, errors.Join(left...)
 }
 
+// Released is who released the lock of a run, nil where no host that answers says so: the hosts
+// keep that until the next run releases it.
+func (l *Lock) Released(ctx context.Context, run string) *ops.LockInfo {
+	for _, side := range ops.Sides {
+		host := l.hosts[side]
+		if host == nil {
+			continue
+		}
+		word, last, err := l.script(ctx, host, false, nil, showScript)
+		if err != nil || word != "free" {
+			continue
+		}
+		var info ops.LockInfo
+		if json.Unmarshal([]byte(last), &info) == nil && info.Run == run {
+			return &info
+		}
+	}
+	return nil
+}
+
 func (l *Lock) leftOut(side ops.Side) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -66,10 +66,17 @@ func TestTakeShowRelease(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range []*machine{blue, green} {
-			if left, _ := os.ReadDir(m.dir); len(left) != 0 {
+			if left, _ := os.ReadDir(m.dir); len(left) != 1 || left[0].Name() != "last.json" {
 				t.Errorf("%s: left behind: %v", m.side, left)
 			}
 		}
+	}
+	// Whose it was stays on the hosts, for a machine that has only the beginning of the run.
+	if last := l.Released(t.Context(), "r1"); last == nil || last.By != info("r1").By || last.From != info("r1").From {
+		t.Errorf("released by %+v", last)
+	}
+	if last := l.Released(t.Context(), "r2"); last != nil {
+		t.Errorf("r2 was released by %+v", last)
 	}
 }
 

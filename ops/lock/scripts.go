@@ -45,8 +45,9 @@ for try in 1 2 3; do
 done
 echo "$word"
 `
-	// Answers free, or held, the run id and owner.json.
-	showScript = `[ -e "$1/lock" ] || { echo free; exit 0; }
+	// Answers free and the owner.json of the last mark that was released, or held, the run id
+	// and owner.json.
+	showScript = `[ -e "$1/lock" ] || { echo free; cat "$1/last.json" 2>/dev/null || :; exit 0; }
 printf 'held\n%s\n' "$(cat "$1/lock/run" 2>/dev/null)"
 cat "$1/lock/owner.json" 2>/dev/null || :
 `
@@ -87,7 +88,8 @@ mv owner.new owner.json
 echo kept
 `
 	// $2 run, $3 signature; empty: whoever of this run made the mark. Moved away first: a mark
-	// that is half removed would belong to nobody.
+	// that is half removed would belong to nobody. Whose it was is kept: another machine that
+	// has the beginning of the run would take it for left half-way.
 	releaseScript = `set -eu
 [ -d "$1/lock" ] || { echo free; exit 0; }
 cd "$1"
@@ -98,6 +100,7 @@ case "$(cat lock/owner.json 2>/dev/null || :)" in
 esac
 rm -rf "released-$2"
 mv lock "released-$2"
+mv "released-$2/owner.json" last.json 2>/dev/null || :
 rm -rf "released-$2"
 echo released
 `

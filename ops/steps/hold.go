@@ -174,6 +174,9 @@ func (h Hold) Do(ctx context.Context, env ops.Env) error {
 			return err
 		}
 	}
+	if err := env.Log.Record(keyInOrder, h.Containers); err != nil {
+		return fmt.Errorf("recording what is held: %w", err)
+	}
 	if err := h.surroundings(ctx, env, engine); err != nil {
 		return err
 	}
@@ -188,6 +191,9 @@ func (h Hold) Do(ctx context.Context, env ops.Env) error {
 		return nil
 	})
 }
+
+// keyInOrder are the containers of services, in start order.
+const keyInOrder = "in order"
 
 // atOnce is how many containers a step acts on at the same time.
 const atOnce = 4
@@ -221,7 +227,8 @@ func (h Hold) Verify(ctx context.Context, env ops.Env) error {
 }
 
 // Undo restores the recorded policies, on whatever container has the name now: by then the
-// recorded one may have been made anew.
+// recorded one may have been made anew. What ran and has fallen meanwhile, as all does that is
+// held when the host loses its power, is started again.
 func (h Hold) Undo(ctx context.Context, env ops.Env) error {
 	engine, all, err := h.look(ctx, env)
 	if err != nil {
@@ -242,6 +249,11 @@ func (h Hold) Undo(ctx context.Context, env ops.Env) error {
 		if c == nil {
 			env.Log.Say(was.Name + " is gone: it has no restart policy to restore")
 			continue
+		}
+		if kept.Running && !halts(c.State) {
+			if err := engine.Start(ctx, c.ID); err != nil {
+				return fmt.Errorf("starting %s: %w", was.Name, err)
+			}
 		}
 		if err := restorePolicy(ctx, engine, c, kept.Policy); err != nil {
 			return err

@@ -194,6 +194,9 @@ func (s Stop) Undo(ctx context.Context, env ops.Env) error {
 	if err != nil {
 		return err
 	}
+	if err := startFallen(ctx, env, s.Side, s.From, s.Containers); err != nil {
+		return err
+	}
 	ran, err := startAgain(ctx, env, s.Side, s.From, s.Containers)
 	if err != nil {
 		return err

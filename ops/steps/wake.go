@@ -3,6 +3,7 @@ package steps
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"tandem/ops"
@@ -201,4 +202,42 @@ func startAgain(ctx context.Context, env ops.Env, side ops.Side, from string, co
 		}
 	}
 	return ran, nil
+}
+
+// startFallen starts what was held by the step from, stands before these in start order, ran
+// then and does not run now: a host that loses its power brings nothing back by itself that is
+// held, and these may need it. Steps that stopped it are taken back before theirs.
+func startFallen(ctx context.Context, env ops.Env, side ops.Side, from string, before []Was) error {
+	var held []Was
+	if env.Recorded == nil {
+		return nil
+	}
+	if _, err := env.Recorded(from, keyInOrder, &held); err != nil {
+		return fmt.Errorf("reading what was held: %w", err)
+	}
+	engine, all, err := list(ctx, env, side)
+	if err != nil {
+		return err
+	}
+	for _, was := range held {
+		if slices.ContainsFunc(before, func(b Was) bool { return b.Name == was.Name }) {
+			return nil
+		}
+		kept, known, err := recorded(env, from, was)
+		if err != nil {
+			return err
+		}
+		c := all.byName(was.Name)
+		if !known || !kept.Running || c == nil || halts(c.State) {
+			continue
+		}
+		env.Log.Say(was.Name + " has fallen meanwhile: starting it")
+		if err := engine.Start(ctx, c.ID); err != nil {
+			return fmt.Errorf("starting %s: %w", was.Name, err)
+		}
+		if err := restorePolicy(ctx, engine, c, kept.Policy); err != nil {
+			return err
+		}
+	}
+	return nil
 }

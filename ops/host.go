@@ -128,7 +128,8 @@ type RunSpec struct {
 type LogOptions struct {
 	Tail   int // lines; 0: all
 	Since  time.Time
-	Follow bool
+	Until  time.Time // zero: no end
+	Follow bool      // go on with what comes, up to Until
 }
 
 // LogLine is one line of a container's output, without its line end, as it came:

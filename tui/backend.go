@@ -47,8 +47,8 @@ type Backend interface {
 	// last patch began, and, unless only ways back are wanted, what is on offer.
 	Versions(ctx context.Context, side ops.Side, back bool) ([]VersionChoice, error)
 	// Logs follows the containers of a service on one side, the latest of a job, or one of
-	// neither, until ctx ends. It calls line from one goroutine.
-	Logs(ctx context.Context, side ops.Side, name string, line func(LogLine)) error
+	// neither, until ctx ends or the span does. It calls line from one goroutine.
+	Logs(ctx context.Context, side ops.Side, name string, span LogSpan, line func(LogLine)) error
 
 	ReadOnly() bool
 	// SetReadOnly returns an error where the program was started with --read-only.

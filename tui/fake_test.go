@@ -33,6 +33,7 @@ type fake struct {
 	images   []ImageChoice
 	versions []VersionChoice
 	logs     func(ctx context.Context, side ops.Side, name string, line func(LogLine)) error
+	spans    []LogSpan // of Logs
 	usual    map[string]time.Duration
 
 	requests []ops.Request // of Plan
@@ -125,7 +126,10 @@ func (f *fake) Versions(_ context.Context, _ ops.Side, back bool) ([]VersionChoi
 	return list, nil
 }
 
-func (f *fake) Logs(ctx context.Context, side ops.Side, name string, line func(LogLine)) error {
+func (f *fake) Logs(ctx context.Context, side ops.Side, name string, span LogSpan, line func(LogLine)) error {
+	f.mu.Lock()
+	f.spans = append(f.spans, span)
+	f.mu.Unlock()
 	if f.logs == nil {
 		<-ctx.Done()
 		return ctx.Err()

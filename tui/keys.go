@@ -88,6 +88,11 @@ const (
 	actPrevious Action = "previous"
 	actBoth     Action = "both sides"
 	actWrap     Action = "wrap"
+	actTimes    Action = "times"
+	actOnly     Action = "only lines found"
+	actSince    Action = "since"
+	actUntil    Action = "until"
+	actSave     Action = "save"
 
 	actYes    Action = "yes"
 	actRisk   Action = "accept the risk"
@@ -180,12 +185,17 @@ var table = []Binding{
 	{Keys: []string{"enter"}, Show: "enter", Words: "details", Help: "All there is to know of the service, on both sides.", Group: looking, Scopes: []Scope{inPair}, Action: actDetail, When: whenService},
 	{Keys: []string{"f"}, Show: "f", Words: "findings", Help: "What is wrong, why, and what to do.", Group: looking, Scopes: []Scope{inPair}, Action: actFindings, Bar: true},
 	{Keys: []string{"/"}, Show: "/", Words: "filter", Help: "Show only services whose name has the text.", Group: looking, Scopes: []Scope{inPair}, Action: actFilter, Bar: true},
-	{Keys: []string{"/"}, Show: "/", Words: "search", Help: "Search in the logs.", Group: logging, Scopes: []Scope{inLogs}, Action: actSearch, Bar: true},
+	{Keys: []string{"/"}, Show: "/", Words: "search", Help: "Search in the logs, in any case.", Group: logging, Scopes: []Scope{inLogs}, Action: actSearch, Bar: true},
 	{Keys: []string{"n"}, Show: "n", Words: "next", Help: "Go to the next line found.", Group: logging, Scopes: []Scope{inLogs}, Action: actNext, Bar: true},
 	{Keys: []string{"N"}, Show: "N", Words: "previous", Help: "Go to the line found before.", Group: logging, Scopes: []Scope{inLogs}, Action: actPrevious},
-	{Keys: []string{"f"}, Show: "f", Words: "follow", Help: "Follow new lines, or stand still.", Group: logging, Scopes: []Scope{inLogs}, Action: actFollow, Bar: true},
-	{Keys: []string{"o"}, Show: "o", Words: "both sides", Help: "Show the logs of both sides, or of one.", Group: logging, Scopes: []Scope{inLogs}, Action: actBoth, Bar: true},
+	{Keys: []string{"&"}, Show: "&", Words: "only found", Help: "Show only the lines that have what is searched for, or all.", Group: logging, Scopes: []Scope{inLogs}, Action: actOnly},
+	{Keys: []string{"f"}, Show: "f", Words: "follow", Help: "Follow new lines, or pause.", Group: logging, Scopes: []Scope{inLogs}, Action: actFollow, Bar: true},
+	{Keys: []string{"o"}, Show: "o", Words: "sides", Help: "One side, both beside each other, or both in one column by time.", Group: logging, Scopes: []Scope{inLogs}, Action: actBoth, Bar: true},
+	{Keys: []string{"s"}, Show: "s", Words: "since", Help: "Read the log from a time on: 10m, 2h, 14:03, 2026-11-26 14:03, all.", Group: logging, Scopes: []Scope{inLogs}, Action: actSince, Bar: true},
+	{Keys: []string{"u"}, Show: "u", Words: "until", Help: "Read the log up to a time, written in the same ways.", Group: logging, Scopes: []Scope{inLogs}, Action: actUntil},
+	{Keys: []string{"S"}, Show: "S", Words: "save", Help: "Save the lines to a file that only you may read.", Group: logging, Scopes: []Scope{inLogs}, Action: actSave, Bar: true},
 	{Keys: []string{"w"}, Show: "w", Words: "wrap", Help: "Wrap long lines, or cut them.", Group: logging, Scopes: []Scope{inLogs}, Action: actWrap, Bar: true},
+	{Keys: []string{"t"}, Show: "t", Words: "times", Help: "The time of every line, with its date, or no times.", Group: logging, Scopes: []Scope{inLogs}, Action: actTimes},
 	{Keys: []string{":"}, Show: ":", Words: "command", Help: "Find any command by its name, such as \"logs tcs\".", Group: looking, Scopes: []Scope{inPair, inRun}, Action: actPalette, Bar: true},
 
 	{Keys: []string{"space"}, Show: "space", Words: "mark", Help: "Mark the service, for a restart of several.", Group: moving, Scopes: []Scope{inPair}, Action: actMark, When: whenService},

@@ -1,114 +1,105 @@
 package tui
 
-import (
-	"regexp"
-	"slices"
+import "tandem/ops"
 
-	"tandem/ops"
-)
-
-// logPane is a column of the log screen: the lines of one side, or of both by time. Lines
-// have numbers that stay, however many come or go: number n is lines[n-first].
+// logPane is a column of the log screen: the lines of one side, or of both by time. Where it
+// stands is kept as lines and not as their positions, which change as lines come and go.
 type logPane struct {
-	sides   []ops.Side
-	lines   []paneLine
-	first   uint64
-	total   uint64 // lines that have come so far
-	follow  bool
-	top     uint64 // number of the first line shown, when not following
-	found   uint64 // number of the line found last; 0: none. Numbers start at 1
-	several bool   // containers, so that lines must say which
-	had     [2]uint64
-	kept    [2][]LogLine
-	states  [2]logState
+	sides  []ops.Side
+	list   *logList // nil: the column is not on the screen
+	follow bool
+	top    *logEntry // first line shown, when not following
+	found  *logEntry // the line found last; nil: none
+	seen   *logEntry // the last line there was when following ended
 }
 
-type paneLine struct {
-	*LogLine
-	side ops.Side
+func newLogPane(list *logList, sides ...ops.Side) *logPane {
+	return &logPane{list: list, sides: sides, follow: true}
 }
 
-func newLogPane(sides ...ops.Side) *logPane { return &logPane{sides: sides, follow: true, first: 1} }
+// shown are the lines to be read: all, or only those that are searched for.
+func (p *logPane) shown(only bool) []*logEntry {
+	if only {
+		return p.list.hits
+	}
+	return p.list.lines
+}
 
-// update reads the streams anew, if more has come.
-func (p *logPane) update(streams [2]*logStream) {
-	var total uint64
-	for i, side := range ops.Sides {
-		if slices.Contains(p.sides, side) {
-			var n uint64
-			p.kept[i], n, p.states[i] = streams[i].read(p.kept[i], p.had[i])
-			p.had[i] = n
-			total += n
+// at is the position of the first line shown.
+func (p *logPane) at(lines []*logEntry) int { return max(min(place(lines, p.top), len(lines)-1), 0) }
+
+// stop ends following, with the line at the given position on top.
+func (p *logPane) stop(lines []*logEntry, at int) {
+	if p.follow {
+		p.follow, p.seen = false, nil
+		if n := len(lines); n > 0 {
+			p.seen = lines[n-1]
 		}
 	}
-	if total == p.total {
-		return
-	}
-	p.total = total
-	p.merge()
-	p.first = total - uint64(len(p.lines)) + 1
-	names := map[string]bool{}
-	for _, l := range p.lines {
-		if names[l.Container] = true; len(names) > len(p.sides) {
-			break
-		}
-	}
-	p.several = len(names) > len(p.sides)
-}
-
-// merge orders the lines of the sides by time.
-func (p *logPane) merge() {
-	p.lines = p.lines[:0]
-	blue, green := p.kept[0], p.kept[1]
-	for len(blue)+len(green) > 0 {
-		if len(green) == 0 || len(blue) > 0 && !blue[0].At.After(green[0].At) {
-			p.lines = append(p.lines, paneLine{&blue[0], ops.Blue})
-			blue = blue[1:]
-		} else {
-			p.lines = append(p.lines, paneLine{&green[0], ops.Green})
-			green = green[1:]
-		}
+	p.top = nil
+	if at = min(at, len(lines)-1); at > 0 {
+		p.top = lines[at]
 	}
 }
 
-// end is the number after the last line.
-func (p *logPane) end() uint64 { return p.first + uint64(len(p.lines)) }
-
-// hold keeps a line number within what is kept.
-func (p *logPane) hold(n uint64) uint64 { return max(p.first, min(n, max(p.end()-1, p.first))) }
+// news is how many lines have come since following ended.
+func (p *logPane) news(lines []*logEntry) int {
+	if p.follow {
+		return 0
+	}
+	n := place(lines, p.seen)
+	if n < len(lines) && lines[n] == p.seen {
+		n++
+	}
+	return len(lines) - n
+}
 
 // move scrolls by n lines; height is how many are shown. At the end it follows again.
-func (p *logPane) move(n, height int) {
-	last := p.first
-	if len(p.lines) > height {
-		last = p.end() - uint64(height)
+func (p *logPane) move(n, height int, only bool) {
+	lines := p.shown(only)
+	last := max(len(lines)-height, 0)
+	at := last
+	if !p.follow {
+		at = p.at(lines)
 	}
-	if p.follow {
-		p.top, p.follow = last, false
-	}
-	if n < 0 {
-		p.top = p.hold(p.top - min(uint64(-n), p.top))
+	at = max(min(at+n, len(lines)-1), 0)
+	if n > 0 && at >= last {
+		p.follow = true
 		return
 	}
-	p.top = p.hold(p.top + uint64(n))
-	p.follow = p.top >= last
+	p.stop(lines, at)
 }
 
-// find goes to the next line in direction step that has the text; false: there is none.
-func (p *logPane) find(pattern *regexp.Regexp, step, height int) bool {
-	at := p.top
+// find goes to the next line in direction step that is searched for; false: there is none.
+func (p *logPane) find(step, height int, only bool) bool {
+	hits := p.list.hits
+	n := place(hits, p.top)
 	switch {
-	case p.found >= p.first && p.found != 0:
-		at = p.found
-	case p.follow:
-		at = p.end()
-	}
-	for n := int64(at) + int64(step); n >= int64(p.first) && n < int64(p.end()); n += int64(step) {
-		if pattern.MatchString(p.lines[uint64(n)-p.first].Text) {
-			p.found, p.follow = uint64(n), false
-			p.top = p.hold(p.found - min(uint64(height/2), p.found))
-			return true
+	case p.found != nil:
+		n = place(hits, p.found)
+		if step > 0 && (n == len(hits) || hits[n] != p.found) { // it is no longer kept
+			n--
 		}
+		n += step
+	case p.follow:
+		n = len(hits) + min(step, 0)
+	case step < 0:
+		n--
 	}
-	return false
+	if n < 0 || n >= len(hits) {
+		return false
+	}
+	p.found = hits[n]
+	lines := p.shown(only)
+	p.stop(lines, place(lines, p.found)-height/2)
+	return true
+}
+
+// rank is which of the lines that are searched for is the one found last; 0: none.
+func (p *logPane) rank() int {
+	n := place(p.list.hits, p.found)
+	if p.found == nil || n == len(p.list.hits) || p.list.hits[n] != p.found {
+		return 0
+	}
+	return n + 1
 }

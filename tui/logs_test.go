@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,20 +26,27 @@ func logScreen(w, h int) (*App, *logView) {
 	f := newFake(calm())
 	a := newConsole(f, w, h)
 	v := newLogs(&a.env, ops.Blue, "tcs").(*logView)
-	v.started = true
+	v.cancel = func() {} // its streams are begun
 	a.Update(openMsg{v})
 	return a, v
 }
 
 func fill(v *logView, n int) {
 	for i := range n {
-		for side, stream := range v.streams {
+		for side := range v.sides {
 			l := logLine(2*i+side, fmt.Sprintf("INFO %d --- [nio-8093-exec-%d] t.tcs.TcsApp : GET /api/tcs/%d took %d ms, and that is all there is to say", i, i%10, 1000+i, 10*i))
 			if i%7 == 3 {
 				l.Text, l.Stderr = "WARN slow query in transaction, pool is exhausted", true
 			}
-			stream.add(l)
+			v.sides[side].stream.add(l)
 		}
+	}
+}
+
+// has sets what is to be said of the streams.
+func has(v *logView, states ...logState) {
+	for i, state := range states {
+		v.sides[i].stream.state = state
 	}
 }
 
@@ -49,32 +55,56 @@ func TestLogFrames(t *testing.T) {
 		name string
 		fill func(*logView)
 		keys []string
+		then func(*logView)
+		size Size // zero: all
 	}{
 		{name: "opening"},
-		{name: "no lines", fill: func(v *logView) { v.streams[0].state, v.streams[1].state = logState{}, logState{} }},
+		{name: "no lines", fill: func(v *logView) { has(v, logState{}, logState{}) }},
 		{name: "error", fill: func(v *logView) {
-			v.streams[0].state = logState{ended: true, err: &ops.Problem{Doing: "reading the log of tcs", Side: ops.Blue, Err: errors.New("no container of tcs is on blue"), Hint: "start it first"}}
-			fill(v, 3)
-			v.streams[0].ring, v.streams[0].total = nil, 0
-			v.streams[0].state = logState{ended: true, err: &ops.Problem{Doing: "reading the log of tcs", Side: ops.Blue, Err: errors.New("no container of tcs is on blue"), Hint: "start it first"}}
+			for i := range 3 {
+				v.sides[1].stream.add(logLine(i, "INFO it works"))
+			}
+			has(v, logState{ended: true, err: &ops.Problem{Doing: "reading the log of tcs", Side: ops.Blue, Err: errors.New("no container of tcs is on blue"), Hint: "start it first"}})
 		}},
 		{name: "following", fill: func(v *logView) { fill(v, 100) }},
 		{name: "wrapped", fill: func(v *logView) { fill(v, 100) }, keys: []string{"w"}},
-		{name: "one side", fill: func(v *logView) { fill(v, 100) }, keys: []string{"o", "tab"}},
+		{name: "merged", fill: func(v *logView) { fill(v, 100) }, keys: []string{"o", "o", "o", "o", "t"}, size: Size{200, 60}},
+		{name: "one side", fill: func(v *logView) { fill(v, 100); v.wish = layoutOne }, keys: []string{"tab", "t", "t"}},
 		{name: "top", fill: func(v *logView) { fill(v, 100) }, keys: []string{"g", "right"}},
+		{name: "paused", fill: func(v *logView) { fill(v, 100) }, keys: []string{"f"}, then: func(v *logView) {
+			for i := range 66 {
+				v.sides[i%2].stream.add(logLine(300+i, "INFO news"))
+			}
+		}},
 		{name: "found", fill: func(v *logView) { fill(v, 100) }, keys: append(append([]string{"/"}, typing("SLOW Q")...), "enter", "N", "N")},
+		{name: "only found", fill: func(v *logView) { fill(v, 100) }, keys: append(append([]string{"/"}, typing("SLOW Q")...), "enter", "&")},
+		{name: "none found", fill: func(v *logView) { fill(v, 100) }, keys: append(append([]string{"/"}, typing("absent")...), "enter", "&")},
+		{name: "since", fill: func(v *logView) {
+			v.span = LogSpan{Since: noon.Add(-4 * time.Minute), Until: noon.Add(-26 * time.Hour)}
+			has(v, logState{over: true}, logState{over: true})
+		}},
+		{name: "since asked", fill: func(v *logView) { fill(v, 100) }, keys: append(append([]string{"s"}, typing("14:3x")...), "enter")},
+		{name: "until asked", fill: func(v *logView) { fill(v, 100) }, keys: []string{"u"}},
+		{name: "save asked", fill: func(v *logView) { fill(v, 100) }, keys: []string{"S"}},
 		{name: "broken off", fill: func(v *logView) {
 			fill(v, 4)
-			v.streams[1].state = logState{ended: true, err: errors.New("connection lost")}
+			has(v, logState{}, logState{ended: true, err: errors.New("connection lost")})
 		}},
 	} {
 		for _, size := range []Size{{80, 24}, {120, 40}, {200, 60}, {40, 10}} {
+			if s.size != (Size{}) && s.size != size {
+				continue
+			}
 			t.Run(strings.ReplaceAll(fmt.Sprintf("%s %dx%d", s.name, size.W, size.H), " ", "-"), func(t *testing.T) {
 				a, v := logScreen(size.W, size.H)
 				if s.fill != nil {
 					s.fill(v)
 				}
 				press(a, s.keys...)
+				if s.then != nil {
+					s.then(v)
+					a.drawn = false
+				}
 				frame := a.View().Content
 				checkFrame(t, frame, size)
 				golden.RequireEqual(t, trimmed(frame))
@@ -90,19 +120,20 @@ func TestLogsStandStill(t *testing.T) {
 	fill(v, logKept)
 	press(a, "pgup", "pgup")
 	before := strings.Split(text(a), "\n")[3]
-	for i := range 1000 {
-		v.streams[0].add(logLine(100000+i, "more"))
+	for i := range 10_000 {
+		v.sides[0].stream.add(logLine(1_000_000+i, "more"))
 	}
 	a.drawn = false
 	if after := strings.Split(text(a), "\n")[3]; after != before {
 		t.Errorf("%q became %q", before, after)
 	}
+	wants(t, a, "paused +10000 new")
 	press(a, "f")
 	wants(t, a, "following", "more")
 	press(a, "f")
-	wants(t, a, "standing still")
+	wants(t, a, "paused  f follows")
 	press(a, "g")
-	wants(t, a, "line 1 of 5000")
+	wants(t, a, "line 1 of 10", "older lines were dropped")
 	press(a, "G")
 	wants(t, a, "following")
 }
@@ -111,7 +142,7 @@ func TestScrollingToTheEndFollowsAgain(t *testing.T) {
 	a, v := logScreen(120, 40)
 	fill(v, 200)
 	press(a, "pgup")
-	wants(t, a, "standing still")
+	wants(t, a, "paused")
 	press(a, "space", "space")
 	wants(t, a, "following")
 }
@@ -120,16 +151,17 @@ func TestSearchInLogs(t *testing.T) {
 	a, v := logScreen(120, 40)
 	fill(v, 100)
 	press(a, append(append([]string{"/"}, typing("/tcs/1042 ")...), "enter")...)
-	if pane := v.pane(); pane.found != 43 || pane.follow {
-		t.Errorf("found line %d", pane.found)
+	if pane := v.pane(); pane.found == nil || pane.found.number != 43 || pane.follow {
+		t.Errorf("found line %+v", pane.found)
 	}
+	wants(t, a, "1 of 1")
 	if !strings.Contains(a.View().Content, "/tcs/1042 ") {
 		t.Error("what was found is not marked as one piece")
 	}
 	press(a, "n")
 	wants(t, a, "not found below: /tcs/1042")
 	press(a, "esc", "n")
-	if v.pattern != nil || len(a.stack) != 2 {
+	if v.search != nil || len(a.stack) != 2 {
 		t.Error("esc does not clear the search alone")
 	}
 	press(a, "esc")
@@ -142,7 +174,8 @@ func TestHostileLogLines(t *testing.T) {
 	for _, size := range []Size{{80, 24}, {120, 40}, {40, 10}} {
 		for i, name := range hostile {
 			a, v := logScreen(size.W, size.H)
-			for _, stream := range v.streams {
+			for _, side := range v.sides {
+				stream := side.stream
 				l := logLine(1, name)
 				l.Container = name
 				stream.add(l)
@@ -168,8 +201,8 @@ func TestPresenterHidesHostsInCutLines(t *testing.T) {
 	for col := range 60 {
 		a, v := logScreen(80, 24)
 		a.Update(openMsg{v})
-		for _, stream := range v.streams {
-			stream.add(logLine(1, strings.Repeat("x", 20+col)+" 10.0.1.11 said no"))
+		for _, side := range v.sides {
+			side.stream.add(logLine(1, strings.Repeat("x", 20+col)+" 10.0.1.11 said no"))
 		}
 		for _, keys := range [][]string{{"ctrl+p"}, {"w"}, {"w", "right"}, {"right"}, {"right"}} {
 			press(a, keys...)
@@ -182,14 +215,14 @@ func TestPresenterHidesHostsInCutLines(t *testing.T) {
 
 // TestAnyLogFits writes any lines and presses any keys at any size.
 func TestAnyLogFits(t *testing.T) {
-	keys := []string{"up", "down", "pgup", "pgdown", "g", "G", "f", "w", "o", "tab", "left", "right", "/", "a", "enter", "n", "N", "space"}
+	keys := []string{"up", "down", "pgup", "pgdown", "g", "G", "f", "w", "o", "tab", "left", "right", "/", "a", "enter", "n", "N", "space", "&", "t", "s", "u", "esc"}
 	rapid.Check(t, func(t *rapid.T) {
 		size := Size{rapid.IntRange(40, 220).Draw(t, "width"), rapid.IntRange(10, 60).Draw(t, "height")}
 		a, v := logScreen(size.W, size.H)
 		for i := range rapid.IntRange(0, 60).Draw(t, "lines") {
 			l := logLine(i, rapid.OneOf(rapid.String(), rapid.SampledFrom(hostile[:15]), rapid.StringN(100, 400, -1)).Draw(t, "line"))
 			l.Stderr, l.Container = rapid.Bool().Draw(t, "stderr"), rapid.SampledFrom([]string{"one", "two"}).Draw(t, "container")
-			v.streams[rapid.IntRange(0, 1).Draw(t, "side")].add(l)
+			v.sides[rapid.IntRange(0, 1).Draw(t, "side")].stream.add(l)
 		}
 		for range rapid.IntRange(0, 10).Draw(t, "keys") {
 			press(a, rapid.SampledFrom(keys).Draw(t, "key"))
@@ -199,18 +232,35 @@ func TestAnyLogFits(t *testing.T) {
 }
 
 func TestStreamKeepsTheLast(t *testing.T) {
-	s := newLogStream()
-	for i := range logKept + 10 {
+	s := newLogStream(0)
+	for i := range 2 * logKeptMost {
 		s.add(logLine(i, fmt.Sprint(i)))
 	}
-	lines, total, _ := s.read(nil, 0)
-	if len(lines) != logKept || total != logKept+10 || lines[0].Text != "10" || lines[logKept-1].Text != fmt.Sprint(logKept+9) {
-		t.Errorf("%d lines of %d, from %s to %s", len(lines), total, lines[0].Text, lines[len(lines)-1].Text)
+	lines := s.read(1).lines
+	if n := len(lines); n < logKept || n > logKeptMost || lines[n-1].Text != fmt.Sprint(2*logKeptMost-1) || lines[0].Text != fmt.Sprint(2*logKeptMost-n) {
+		t.Errorf("%d lines, from %s to %s", n, lines[0].Text, lines[n-1].Text)
 	}
 	s.add(LogLine{LogLine: ops.LogLine{Text: strings.Repeat("é", 1<<19)}})
-	lines, _, _ = s.read(nil, 0)
-	if last := lines[logKept-1].Text; len(last) > logMost+16 || !strings.HasSuffix(last, "é … cut") {
+	lines = s.read(1).lines
+	if last := lines[len(lines)-1].Text; len(last) > logMost+16 || !strings.HasSuffix(last, "é … cut") {
 		t.Errorf("a line of 1 MB is kept with %d bytes", len(last))
+	}
+}
+
+// TestStreamIsBoundedInBytes lets long lines come: there are fewer of them.
+func TestStreamIsBoundedInBytes(t *testing.T) {
+	s := newLogStream(0)
+	long := strings.Repeat("x", logMost)
+	for i := range 3 * logBytesMost / logMost {
+		s.add(logLine(i, long))
+	}
+	kept, n := 0, 0
+	for _, e := range s.read(1).lines {
+		kept += len(e.Text)
+		n++
+	}
+	if kept > logBytesMost || kept < logBytesMost/2 || s.bytes != n*weight(&LogLine{LogLine: ops.LogLine{Text: long}}) {
+		t.Errorf("%d lines of %d bytes are kept, %d by the count", n, kept, s.bytes)
 	}
 }
 
@@ -219,7 +269,7 @@ func TestStreamKeepsTheLast(t *testing.T) {
 func TestStreamIsOpenedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		s, changed, ended := newLogStream(), make(chan struct{}, 1), make(chan struct{})
+		s, changed, ended := newLogStream(0), make(chan struct{}, 1), make(chan struct{})
 		opened := 0
 		go func() {
 			defer close(ended)
@@ -233,16 +283,16 @@ func TestStreamIsOpenedAgain(t *testing.T) {
 					return ctx.Err()
 				}
 				return errors.New("connection lost")
-			})
+			}, func() bool { return true })
 		}()
 		synctest.Wait()
-		if _, total, state := s.read(nil, 0); total != 4 || !state.ended || state.err == nil {
-			t.Errorf("%d lines, %+v", total, state)
+		if got := s.read(1); len(got.lines) != 4 || !got.state.ended || got.state.err == nil {
+			t.Errorf("%d lines, %+v", len(got.lines), got.state)
 		}
 		time.Sleep(2*logPause + time.Second)
 		synctest.Wait()
-		if lines, _, state := s.read(nil, 0); len(lines) != 6 || state.ended {
-			t.Errorf("%d lines, %+v: want 0 to 5 once each", len(lines), state)
+		if got := s.read(1); len(got.lines) != 6 || got.state.ended {
+			t.Errorf("%d lines, %+v: want 0 to 5 once each", len(got.lines), got.state)
 		}
 		cancel()
 		<-ended
@@ -297,7 +347,7 @@ func TestLogNewsComeOnce(t *testing.T) {
 		}
 		_, cmd = a.Update(batched(cmd))
 		v.pane()
-		if v.single[0].total == 1000 {
+		if len(v.single[0].list.lines) == 1000 {
 			break
 		}
 	}
@@ -315,7 +365,7 @@ func batched(cmd tea.Cmd) tea.Msg {
 
 func TestFindGoesThroughAll(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		_, v := logScreen(120, 40)
+		a, v := logScreen(120, 40)
 		want := map[uint64]bool{}
 		n := rapid.IntRange(1, 100).Draw(t, "lines")
 		for i := range n {
@@ -323,40 +373,25 @@ func TestFindGoesThroughAll(t *testing.T) {
 			if rapid.Bool().Draw(t, "has") {
 				text, want[uint64(i+1)] = "a NEEDLE", true
 			}
-			v.streams[0].add(logLine(i, text))
+			v.sides[0].stream.add(logLine(i, text))
 		}
-		pane := v.pane()
-		pattern := regexp.MustCompile("(?i)needle")
-		got := 0
-		for pane.find(pattern, -1, 10) {
-			if !want[pane.found] {
-				t.Fatalf("line %d has no needle", pane.found)
+		v.input.SetText("needle")
+		settle(a, v.look())
+		pane, got := v.pane(), 0
+		for pane.find(-1, 10, false) {
+			if !want[pane.found.number] {
+				t.Fatalf("line %d has no needle", pane.found.number)
 			}
 			got++
 		}
 		if got != len(want) {
 			t.Fatalf("%d found, want %d", got, len(want))
 		}
+		for got > 1 && pane.find(1, 10, false) {
+			got--
+		}
+		if got > 1 {
+			t.Fatalf("%d not found on the way back", got-1)
+		}
 	})
-}
-
-// BenchmarkLogs draws logs whose lines are as long as they are kept, both sides, wrapped.
-func BenchmarkLogs(b *testing.B) {
-	for name, text := range map[string]string{"plain": strings.Repeat("x", 1<<20), "accents": strings.Repeat("é", 1<<19), "short": "INFO it works"} {
-		b.Run(name, func(b *testing.B) {
-			a, v := logScreen(200, 60)
-			for i := range logKept {
-				for _, stream := range v.streams {
-					stream.add(logLine(i, text))
-				}
-			}
-			press(a, "w", "/", "y", "enter")
-			b.ReportAllocs()
-			for b.Loop() {
-				v.streams[0].add(logLine(0, text))
-				a.drawn = false
-				a.View()
-			}
-		})
-	}
 }

@@ -164,7 +164,7 @@ func TestLogsOfWhatIsNoService(t *testing.T) {
 			}
 			a, pass := timed(f, 120, 40)
 			play(a, pass, test.keys...)
-			if v, ok := a.top().(*logView); ok != (test.log != "") || ok && (v.name != test.log || v.side != test.side || v.both != test.both) {
+			if v, ok := a.top().(*logView); ok != (test.log != "") || ok && (v.name != test.log || v.side != test.side || v.wish == layoutBeside != test.both) {
 				t.Errorf("on top is %#v", a.top())
 			}
 			if test.see != "" {

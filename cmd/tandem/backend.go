@@ -410,7 +410,7 @@ func (b *backend) Versions(ctx context.Context, side ops.Side, back bool) ([]tui
 	return b.s.versionChoices(ctx, side, back)
 }
 
-func (b *backend) Logs(ctx context.Context, side ops.Side, name string, line func(tui.LogLine)) error {
+func (b *backend) Logs(ctx context.Context, side ops.Side, name string, span tui.LogSpan, line func(tui.LogLine)) error {
 	snap := b.Snapshot()
-	return b.s.logs(ctx, &snap, side, name, line)
+	return b.s.logs(ctx, &snap, side, name, span, line)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -57,11 +58,27 @@ func repositoryOf(ref string) string {
 	return ref
 }
 
-// logLines is how many earlier lines a log begins with.
-const logLines = 500
+// How many earlier lines a log begins with, and how many of a whole one are read of each
+// container: as many as the console keeps.
+const (
+	logLines     = 500
+	logLinesMost = 100_000
+)
+
+// logOptions are how a span of a log is asked of the engine.
+func logOptions(span tui.LogSpan, now time.Time) ops.LogOptions {
+	opt := ops.LogOptions{Tail: logLines, Since: span.Since, Until: span.Until, Follow: span.Until.IsZero() || now.Before(span.Until)}
+	switch {
+	case !span.Since.IsZero() || !span.Until.IsZero():
+		opt.Tail = 0 // the engine counts from the end of the log, not of the span
+	case span.All:
+		opt.Tail = logLinesMost
+	}
+	return opt
+}
 
 // logs follows all containers of a service at once, or the latest of a job.
-func (s *session) logs(ctx context.Context, snap *ops.Snapshot, side ops.Side, name string, line func(tui.LogLine)) error {
+func (s *session) logs(ctx context.Context, snap *ops.Snapshot, side ops.Side, name string, span tui.LogSpan, line func(tui.LogLine)) error {
 	here := snap.On(side).Containers(name)
 	if len(here) == 0 {
 		return &ops.Problem{Doing: "reading the log of " + name, Side: side, Err: fmt.Errorf("no container of %s is on %s", name, side)}
@@ -70,11 +87,12 @@ func (s *session) logs(ctx context.Context, snap *ops.Snapshot, side ops.Side, n
 	if err != nil {
 		return err
 	}
+	opt := logOptions(span, time.Now())
 	var mu sync.Mutex
 	tasks, ctx := errgroup.WithContext(ctx)
 	for _, c := range here {
 		tasks.Go(func() error {
-			return engine.Logs(ctx, c.ID, ops.LogOptions{Tail: logLines, Follow: true}, func(l ops.LogLine) {
+			return engine.Logs(ctx, c.ID, opt, func(l ops.LogLine) {
 				mu.Lock()
 				defer mu.Unlock()
 				line(tui.LogLine{LogLine: l, Container: c.Name})

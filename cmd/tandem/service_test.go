@@ -43,3 +43,24 @@ func TestImageChoices(t *testing.T) {
 		}
 	}
 }
+
+// A span of a log is asked for whole: the engine would count the lines of the tail from the end
+// of the log.
+func TestLogOptions(t *testing.T) {
+	now := time.Date(2025, 6, 1, 14, 0, 0, 0, time.UTC)
+	before, after := now.Add(-time.Hour), now.Add(time.Hour)
+	for _, tt := range []struct {
+		span tui.LogSpan
+		want ops.LogOptions
+	}{
+		{tui.LogSpan{}, ops.LogOptions{Tail: logLines, Follow: true}},
+		{tui.LogSpan{All: true}, ops.LogOptions{Tail: logLinesMost, Follow: true}},
+		{tui.LogSpan{Since: before}, ops.LogOptions{Since: before, Follow: true}},
+		{tui.LogSpan{Until: before}, ops.LogOptions{Until: before}},
+		{tui.LogSpan{Since: before, Until: after}, ops.LogOptions{Since: before, Until: after, Follow: true}},
+	} {
+		if d := cmp.Diff(tt.want, logOptions(tt.span, now)); d != "" {
+			t.Errorf("%+v: %s", tt.span, d)
+		}
+	}
+}

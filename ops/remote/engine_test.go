@@ -354,14 +354,14 @@ func TestLogs(t *testing.T) {
 				}
 			})
 			var got []ops.LogLine
-			err := e.Logs(t.Context(), "x", ops.LogOptions{Tail: 10, Since: at}, func(l ops.LogLine) { got = append(got, l) })
+			err := e.Logs(t.Context(), "x", ops.LogOptions{Tail: 10, Since: at, Until: at.Add(time.Hour)}, func(l ops.LogLine) { got = append(got, l) })
 			if err != nil {
 				t.Fatal(err)
 			}
 			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Error(d)
 			}
-			if want := "since=1605196920.000000001&stderr=1&stdout=1&tail=10&timestamps=1"; query != want {
+			if want := "since=1605196920.000000001&stderr=1&stdout=1&tail=10&timestamps=1&until=1605200520.000000001"; query != want {
 				t.Errorf("asked for %s", query)
 			}
 		})

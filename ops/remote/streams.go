@@ -71,9 +71,7 @@ func (e *engine) Logs(ctx context.Context, id string, opt ops.LogOptions, line f
 	if opt.Tail > 0 {
 		query.Tail = strconv.Itoa(opt.Tail)
 	}
-	if !opt.Since.IsZero() {
-		query.Since = fmt.Sprintf("%d.%09d", opt.Since.Unix(), opt.Since.Nanosecond())
-	}
+	query.Since, query.Until = stamp(opt.Since), stamp(opt.Until)
 	body, err := s.cli.ContainerLogs(s.ctx, id, query)
 	if err != nil {
 		return s.problem(err)
@@ -93,6 +91,14 @@ func (e *engine) Logs(ctx context.Context, id string, opt ops.LogOptions, line f
 		return s.problem(err)
 	}
 	return nil
+}
+
+// stamp is a time as the engine takes it; empty: none.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond())
 }
 
 // lineWriter cuts one output into lines. stdcopy writes one frame at a time, and the engine

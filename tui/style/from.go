@@ -11,6 +11,15 @@ import (
 // written cuts what this returns: half a name that must be hidden would not be known.
 func (p *Page) Tame(text string, most int) string { return p.tame(cutBytes(text, most)) }
 
+// Plain is text for a file: masked and safe, but not cut and in its own letters.
+func (s *Sheet) Plain(text string) string {
+	text = Safe(text)
+	if s.mask != nil {
+		text = s.mask(text)
+	}
+	return text
+}
+
 // Part is the width cells of tame text from column col on. Half a wide character at its
 // beginning is a space.
 func Part(text string, col, width int) string {

@@ -231,10 +231,7 @@ func cutBytes(text string, cells int) string {
 }
 
 func (p *Page) tame(text string) string {
-	text = Safe(text)
-	if p.sheet.mask != nil {
-		text = p.sheet.mask(text)
-	}
+	text = p.sheet.Plain(text)
 	if p.sheet.ascii {
 		return toASCII(text)
 	}

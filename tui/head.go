@@ -97,11 +97,12 @@ func (h *header) edge() style.Ink {
 	return style.Line
 }
 
-// line starts a line inside the edges.
-func (h *header) line() { h.page.Put(h.edge(), h.border.Left).Limit(h.width - 2).Space(1) }
+// line starts a line inside the edges. Those at the sides say nothing of the focus: over a slow
+// link every one of them would cost a move of the cursor and two colours.
+func (h *header) line() { h.page.Put(style.Line, h.border.Left).Limit(h.width - 2).Space(1) }
 
 func (h *header) end() {
-	h.page.Free().To(h.width-1).On(style.Plain).Put(h.edge(), h.border.Right).End()
+	h.page.Free().To(h.width-1).On(style.Plain).Put(style.Line, h.border.Right).End()
 }
 
 // top is the upper edge: the side, its address, how old the view is.

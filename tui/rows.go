@@ -113,7 +113,7 @@ func (c *card) nothing() string {
 // row is one service. Sameness recedes; what differs or is not ready stands out.
 func (c *card) row(name string, index int, selected bool, col columns) {
 	p := c.page
-	p.Put(c.edge(), c.border.Left)
+	p.Put(style.Line, c.border.Left)
 	if selected {
 		p.On(style.Selected)
 	}

@@ -221,24 +221,28 @@ func (l *Lock) Held(ctx context.Context) (map[ops.Side]*ops.LockInfo, error) {
 	return held, errors.Join(left...)
 }
 
-// Released is who released the lock of a run, nil where no host that answers says so: the hosts
-// keep that until the next run releases it.
+// Released is who released the lock of a run, nil where no host that answers says so, or one
+// still has its mark: the hosts keep that until the next run releases it.
 func (l *Lock) Released(ctx context.Context, run string) *ops.LockInfo {
+	var by *ops.LockInfo
 	for _, side := range ops.Sides {
 		host := l.hosts[side]
 		if host == nil {
 			continue
 		}
-		word, last, err := l.script(ctx, host, false, nil, showScript)
-		if err != nil || word != "free" {
-			continue
-		}
-		var info ops.LockInfo
-		if json.Unmarshal([]byte(last), &info) == nil && info.Run == run {
-			return &info
+		word, rest, err := l.script(ctx, host, false, nil, showScript)
+		var last ops.LockInfo
+		switch {
+		case err != nil:
+		case word != "free":
+			if mark(rest).Run == run {
+				return nil
+			}
+		case json.Unmarshal([]byte(rest), &last) == nil && last.Run == run:
+			by = &last
 		}
 	}
-	return nil
+	return by
 }
 
 func (l *Lock) leftOut(side ops.Side) bool {

@@ -50,6 +50,7 @@ type App struct {
 	themes []themes.Theme
 	theme  int
 	bars   bars
+	steady steady
 	frame  string
 	drawn  bool // frame is what the state says
 }
@@ -127,6 +128,7 @@ func (a *App) tick() tea.Cmd {
 
 func (a *App) read() {
 	snap := a.backend.Snapshot()
+	a.steady.hold(&snap, a.now())
 	a.snap, a.run, a.timeline = &snap, a.backend.Run(), a.backend.Timeline()
 	a.meter.read(&a.env)
 	a.version++

@@ -34,6 +34,7 @@ type Options struct {
 	Redact  []string         // what presenter mode hides, besides hosts and addresses
 	Names   []string         // machines and people that presenter mode hides, besides those of the pair
 	Version string           // shown on the help screen
+	Keys    KeyTable         // nil: as they are by themselves
 	// ThemeFile, if set, brings the operator's own theme whenever its file has changed.
 	ThemeFile <-chan ThemeFile
 }
@@ -61,7 +62,10 @@ func New(opt Options) *App {
 		opt.Now = time.Now
 	}
 	a := &App{opt: opt, themes: []themes.Theme{opt.Theme}}
-	a.env = env{ctx: context.Background(), backend: opt.Backend, now: opt.Now, utc: opt.UTC, side: ops.Blue, present: opt.Present}
+	if opt.Keys == nil {
+		opt.Keys = table
+	}
+	a.env = env{keys: opt.Keys, ctx: context.Background(), backend: opt.Backend, now: opt.Now, utc: opt.UTC, side: ops.Blue, present: opt.Present}
 	for _, name := range themes.Names() {
 		if name == opt.Theme.Name {
 			continue
@@ -300,8 +304,8 @@ func (a *App) act(action Action, service string) tea.Cmd {
 	if service != "" {
 		a.service = service
 	}
-	for i := range table {
-		b := &table[i]
+	for i := range a.keys {
+		b := &a.keys[i]
 		if b.Action != action {
 			continue
 		}

@@ -34,6 +34,7 @@ type closer interface{ Close() }
 // env is what every screen sees. The App alone changes it; screens may set side and
 // service.
 type env struct {
+	keys    KeyTable
 	ctx     context.Context // ends with the console
 	backend Backend
 	sheet   *style.Sheet

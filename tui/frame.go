@@ -113,8 +113,8 @@ func (a *App) keyBar(w int) string {
 // it is the one that works now. What only a run under way has is left out where none is.
 func barBindings(e *env, scope Scope) []*Binding {
 	var list []*Binding
-	for i := range table {
-		b := &table[i]
+	for i := range e.keys {
+		b := &e.keys[i]
 		if !b.Bar && !(b.Action == actBack && scope != inPair) || b.Words == "" || b.Show == "" || !b.In(scope) {
 			continue
 		}

@@ -87,8 +87,8 @@ func newHelp(e *env, version string) screen {
 	s.write = func(p *style.Page) {
 		for _, group := range groups {
 			p.Put(style.Strong, string(group)).End()
-			for i := range table {
-				if b := &table[i]; b.Group == group && b.Help != "" {
+			for i := range e.keys {
+				if b := &e.keys[i]; b.Group == group && b.Help != "" {
 					writeBinding(e, p, b)
 				}
 			}

@@ -241,8 +241,8 @@ var table = []Binding{
 func find(e *env, scope Scope, key string) (*Binding, string) {
 	var first *Binding
 	why := ""
-	for i := range table {
-		b := &table[i]
+	for i := range e.keys {
+		b := &e.keys[i]
 		if !b.In(scope) || !b.has(key) {
 			continue
 		}

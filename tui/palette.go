@@ -32,8 +32,8 @@ type command struct {
 
 func newPalette(e *env, below Scope) *palette {
 	p := &palette{env: e}
-	for i := range table {
-		b := &table[i]
+	for i := range e.keys {
+		b := &e.keys[i]
 		if !b.In(below) || b.Help == "" || b.Group == moving || b.Group == dialogs || b.Action == actPalette {
 			continue
 		}

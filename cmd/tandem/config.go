@@ -26,6 +26,9 @@ func newConfig(g *globals) *cobra.Command {
 				if _, err := themeOf(&globals{}, cfg); err != nil {
 					return err
 				}
+				if _, err := keysOf(cfg); err != nil {
+					return err
+				}
 				if _, warning := slack(cfg.Notify); warning != "" {
 					fmt.Fprintln(cmd.ErrOrStderr(), "tandem: "+warning)
 				}

@@ -51,10 +51,16 @@ func runConsole(ctx context.Context, g *globals) error {
 	if err != nil {
 		return err
 	}
+	keys, err := keysOf(s.cfg)
+	if err != nil {
+		return err
+	}
 	s.unlock(ctx)
 	b := newBackend(ctx, s, g)
 	defer b.close()
-	err = tui.Run(ctx, s.options(g, b, theme))
+	opt := s.options(g, b, theme)
+	opt.Keys = keys
+	err = tui.Run(ctx, opt)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return nil
@@ -65,6 +71,19 @@ func runConsole(ctx context.Context, g *globals) error {
 		return unreachable(&snap)
 	}
 	return err
+}
+
+// keysOf is the key table as the config has it.
+func keysOf(cfg *config.Config) (tui.KeyTable, error) {
+	var changes []tui.KeyChange
+	for _, k := range cfg.Display.Keys {
+		changes = append(changes, tui.KeyChange{Act: k.Act, Key: k.Key})
+	}
+	keys, i, err := tui.Remap(changes)
+	if err != nil {
+		return nil, cfg.WrongKey(i, err)
+	}
+	return keys, nil
 }
 
 func (s *session) options(g *globals, b *backend, theme themes.Theme) tui.Options {

@@ -421,6 +421,11 @@ func (r *reader) display(v *value) Display {
 			d.Theme = r.path(t)
 		}
 	}
+	if keys := v.get("keys"); keys != nil {
+		for _, k := range keys.list() {
+			d.Keys = append(d.Keys, Key{k.get("act").text, k.get("key").text, At{k.at.line, k.at.column}})
+		}
+	}
 	if utc := v.get("utc"); utc != nil {
 		d.UTC = utc.any.(bool)
 	}

@@ -91,7 +91,20 @@ type Display struct {
 	Theme   string // name or path; the caller checks that it exists
 	ThemeAt At     // where it is named
 	UTC     bool
-	Redact  []string // hosts, addresses
+	Redact  []string // hosts, addresses, other words
+	Keys    []Key    // acts on other keys; the caller checks them
+}
+
+// Key gives an act of the console another key.
+type Key struct {
+	Act, Key string
+	At       At
+}
+
+// WrongKey is the mistake of a key that cannot be had.
+func (c *Config) WrongKey(i int, err error) error {
+	at := c.Display.Keys[i].At
+	return Errors{{c.Path, at.Line, at.Column, err.Error(), "expected an act and a key of its own, such as {act: drain, key: D}"}}
 }
 
 // At is a place in the file, from 1; zero: it is not in the file.

@@ -197,6 +197,8 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return a, open(newNotice(&a.env, msg.title, msg.err))
 	case planMsg:
 		return a, a.confirm(msg)
+	case shellMsg:
+		return a, a.join(msg)
 	case actMsg:
 		return a, a.act(msg.action, msg.service)
 	case themeMsg:
@@ -345,6 +347,10 @@ func (a *App) global(action Action) (tea.Cmd, bool) {
 		return open(newRunView(&a.env)), true
 	case actLogs:
 		return open(newLogs(&a.env, a.side, a.service)), true
+	case actShell:
+		return a.shell(a.side, ""), true
+	case actExec:
+		return a.shell(a.side, a.service), true
 	case actNote:
 		return open(newNote(&a.env)), true
 	case actDetail:

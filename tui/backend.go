@@ -49,6 +49,9 @@ type Backend interface {
 	// Logs follows the containers of a service on one side, the latest of a job, or one of
 	// neither, until ctx ends or the span does. It calls line from one goroutine.
 	Logs(ctx context.Context, side ops.Side, name string, span LogSpan, line func(LogLine)) error
+	// Shell opens a shell on the host of a side or, with a service, in a container of it. It
+	// lives until ctx ends at the latest.
+	Shell(ctx context.Context, side ops.Side, service string) (Shell, error)
 
 	ReadOnly() bool
 	// SetReadOnly returns an error where the program was started with --read-only.

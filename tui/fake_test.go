@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -34,10 +35,13 @@ type fake struct {
 	versions []VersionChoice
 	logs     func(ctx context.Context, side ops.Side, name string, line func(LogLine)) error
 	spans    []LogSpan // of Logs
+	shellErr error
 	usual    map[string]time.Duration
 
 	requests []ops.Request // of Plan
 	calls    []string      // of everything that changes something
+	shells   []string      // opened: that changes nothing yet
+	closed   int           // of the shells
 }
 
 func newFake(snap ops.Snapshot) *fake {
@@ -135,6 +139,32 @@ func (f *fake) Logs(ctx context.Context, side ops.Side, name string, span LogSpa
 		return ctx.Err()
 	}
 	return f.logs(ctx, side, name, line)
+}
+
+func (f *fake) Shell(_ context.Context, side ops.Side, service string) (Shell, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.shells = append(f.shells, strings.TrimSpace(string(side)+" "+service))
+	if f.shellErr != nil {
+		return nil, f.shellErr
+	}
+	return &fakeShell{of: f}, nil
+}
+
+// fakeShell ends with status 3 as soon as it is run.
+type fakeShell struct{ of *fake }
+
+func (*fakeShell) SetStdin(io.Reader)  {}
+func (*fakeShell) SetStdout(io.Writer) {}
+func (*fakeShell) SetStderr(io.Writer) {}
+func (*fakeShell) Run() error          { return nil }
+func (*fakeShell) Title() string       { return "shell on BLUE" }
+func (*fakeShell) Exit() int           { return 3 }
+
+func (s *fakeShell) Close() {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	s.of.closed++
 }
 
 // dark is the theme of most frames.

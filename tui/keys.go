@@ -54,6 +54,8 @@ const (
 	actCanary   Action = "canary"
 	actJob      Action = "run a job"
 	actPatch    Action = "patch"
+	actShell    Action = "shell"
+	actExec     Action = "container shell"
 
 	actRun      Action = "run"
 	actLogs     Action = "logs"
@@ -169,6 +171,8 @@ var table = []Binding{
 	{Keys: []string{"c"}, Show: "c", Words: "canary", Help: "Prove with a throw-away container that a new container can start.", Group: operations, Scopes: []Scope{inPair}, Action: actCanary, Level: ops.Harmless, Bar: true, When: mayOperate},
 	{Keys: []string{"J"}, Show: "J", Words: "run a job", Help: "Run a job of the side to its end, with its log.", Group: operations, Scopes: []Scope{inPair}, Action: actJob, Level: ops.Disruptive, When: mayOperate},
 	{Keys: []string{"P"}, Show: "P", Words: "patch", Help: "Bring engine and compose of the side to other versions, together, while it is out.", Group: operations, Scopes: []Scope{inPair}, Action: actPatch, Level: ops.Destructive, When: mayOperate},
+	{Keys: []string{"s"}, Show: "s", Words: "shell", Help: "A shell on the host of the side. What is typed there is not guarded.", Group: operations, Scopes: []Scope{inPair}, Action: actShell, When: whenShell},
+	{Keys: []string{"x"}, Show: "x", Words: "container shell", Help: "A shell in the container of the service: bash, else sh.", Group: operations, Scopes: []Scope{inPair}, Action: actExec, When: whenExec},
 
 	{Keys: []string{"p"}, Show: "p", Words: "pause after step", Help: "Pause the run after the present step.", Group: running, Scopes: []Scope{inRun}, Action: actPause, Bar: true, When: whileGoing},
 	{Keys: []string{"p"}, Show: "p", Words: "continue", Help: "Go on with a paused run.", Group: running, Scopes: []Scope{inRun}, Action: actContinue, Bar: true, When: whilePaused},

@@ -47,7 +47,7 @@ Without a command it opens the console. Nothing set up yet? Try: tandem demo`,
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &codeError{exitUsage, err} })
 	cmd.AddCommand(
 		newDemo(g), newInit(), newStatus(g), newCheck(g), newPlan(g), newRun(g), newResume(g), newRollback(g), newPatch(g), newRuns(g), newReport(g),
-		newGate(g), newLock(g), newConfig(g), newVersion(),
+		newGate(g), newLock(g), newShell(g), newConfig(g), newVersion(),
 	)
 	return &root{cmd}
 }

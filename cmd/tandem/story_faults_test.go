@@ -39,6 +39,7 @@ var faults = map[string]func(h *lab.Host, args []string) error{
 	"says": func(h *lab.Host, args []string) error {
 		return h.Print(args[0], controls.Replace(args[1]), false)
 	},
+	"no-shell":  func(h *lab.Host, args []string) error { h.NoShell(args[0]); return nil },
 	"no-starts": func(h *lab.Host, args []string) error { h.RefuseStarts(args[0]); return nil },
 }
 

@@ -63,6 +63,7 @@ type engine struct {
 	networks   map[string]*network
 	images     map[string]*image
 	volumes    map[string]*volume
+	execs      map[string]*execution
 	events     []event
 	lastEvent  int // number of the latest event
 	changed    signal
@@ -76,6 +77,7 @@ type process struct{ over chan struct{} }
 func newEngine(h *Host, upstream string) *engine {
 	e := &engine{
 		host: h, next: upstream, containers: map[string]*container{}, networks: map[string]*network{}, images: map[string]*image{}, volumes: map[string]*volume{},
+		execs: map[string]*execution{},
 	}
 	for name, driver := range map[string]string{"host": "host", "none": "null"} {
 		e.networks[name] = &network{id: h.w.newID(), name: name, driver: driver, scope: "local", created: h.now(), builtin: true}

@@ -310,7 +310,7 @@ const (
 func newHost(w *World, side string) *Host {
 	h := &Host{
 		w: w, side: side, name: "tis-" + side, bootID: newBootID(), up: true, apt: newPackaging(),
-		faults: faults{trouble: map[string]Trouble{}}, units: map[string]*unit{}, flocks: map[string]chan struct{}{}, settled: true,
+		faults: faults{trouble: map[string]Trouble{}, noShell: map[string]bool{}}, units: map[string]*unit{}, flocks: map[string]chan struct{}{}, settled: true,
 		flags: []string{"-H", "fd://", "--containerd=/run/containerd/containerd.sock"},
 		users: map[string]user{
 			"root":  root,

@@ -18,7 +18,7 @@ var systemPrograms = map[string]func(*call) int{
 	"systemctl": systemctl, "systemd-run": systemdRun, "reboot": reboot, "dpkg-query": dpkgQuery, "dpkg": dpkg, "apt-get": aptGet, "apt-cache": aptCache, "apt-mark": aptMark,
 	"docker": dockerCLI, "docker-compose": func(c *call) int { return c.compose(c.h.compose) },
 	"pidof": pidof, "pgrep": pidof, "sleep": sleep, "timeout": timeout, "logger": func(*call) int { return 0 }, "curl": curl, "getent": getent, "getconf": getconf,
-	"nohup": env, "setsid": env, "dockerd": dockerdProgram, "journalctl": journalctl,
+	"stty": stty, "nohup": env, "setsid": env, "dockerd": dockerdProgram, "journalctl": journalctl,
 	"ip": ip, "fuser": fuser, "flock": flock,
 }
 

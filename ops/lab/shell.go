@@ -22,6 +22,12 @@ import (
 
 // run runs a command line as the login shell would and returns its exit status.
 func (h *Host) run(ctx context.Context, u user, from net.Addr, line string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return h.recorded(ctx, u, from, line, func(ctx context.Context) int { return h.fed(ctx, u, line, stdin, stdout, stderr) })
+}
+
+// recorded runs what was asked for, and takes note of it, of its end, and of whether it changed
+// anything.
+func (h *Host) recorded(ctx context.Context, u user, from net.Addr, line string, run func(context.Context) int) int {
 	var log *Request
 	var before int
 	var hang bool
@@ -38,7 +44,7 @@ func (h *Host) run(ctx context.Context, u user, from net.Addr, line string, stdi
 	var life context.Context
 	h.with(func() { life = h.ctx })
 	defer context.AfterFunc(life, cancel)() // a command ends with the machine
-	status := h.fed(ctx, u, line, stdin, stdout, stderr)
+	status := run(ctx)
 	h.with(func() {
 		log.Status = status
 		log.Mutating = h.changes != before
@@ -90,14 +96,6 @@ func (h *Host) shell(ctx context.Context, u user, script, name string, args []st
 		fmt.Fprintf(stderr, "sh: %v\n", err)
 		return 2
 	}
-	variables := []string{
-		"HOME=" + u.home, "USER=" + u.name, "LOGNAME=" + u.name, "SHELL=/bin/sh", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		fmt.Sprintf("UID=%d", u.uid), fmt.Sprintf("EUID=%d", u.uid), fmt.Sprintf("GID=%d", groupIDs[u.groups[0]]),
-	}
-	if u.from != "" {
-		variables = append(variables, "SSH_CONNECTION="+u.from, "SSH_CLIENT="+u.from)
-	}
-	env := expand.ListEnviron(variables...)
 	reads := func(in io.Reader) io.Reader { return in }
 	if h.w.loop != nil {
 		// A wait on a file of the machine is no wait in a bubble of testing/synctest: programs
@@ -117,6 +115,37 @@ func (h *Host) shell(ctx context.Context, u user, script, name string, args []st
 			return in
 		}
 	}
+	r, err := h.interpreter(u, nil, args, reads, stdin, stdout, stderr)
+	if err != nil {
+		fmt.Fprintf(stderr, "sh: %v\n", err)
+		return 2
+	}
+	return statusOf(r.Run(ctx, file), stderr)
+}
+
+// statusOf is the exit status that a run of the interpreter ended with.
+func statusOf(err error, stderr io.Writer) int {
+	var status interp.ExitStatus
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &status):
+		return int(status)
+	}
+	fmt.Fprintf(stderr, "sh: %v\n", err)
+	return 2
+}
+
+// interpreter is a shell of a user over the host's files; more are variables beyond the usual.
+func (h *Host) interpreter(u user, more, args []string, reads func(io.Reader) io.Reader, stdin io.Reader, stdout, stderr io.Writer) (*interp.Runner, error) {
+	variables := append([]string{
+		"HOME=" + u.home, "USER=" + u.name, "LOGNAME=" + u.name, "SHELL=/bin/sh", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		fmt.Sprintf("UID=%d", u.uid), fmt.Sprintf("EUID=%d", u.uid), fmt.Sprintf("GID=%d", groupIDs[u.groups[0]]),
+	}, more...)
+	if u.from != "" {
+		variables = append(variables, "SSH_CONNECTION="+u.from, "SSH_CLIENT="+u.from)
+	}
+	env := expand.ListEnviron(variables...)
 	r, err := interp.New(
 		interp.Env(env), interp.Dir("/"), interp.Params(append([]string{"--"}, args...)...), interp.StdIO(stdin, stdout, stderr),
 		interp.CallHandler(builtins),
@@ -157,20 +186,10 @@ func (h *Host) shell(ctx context.Context, u user, script, name string, args []st
 		}),
 	)
 	if err != nil {
-		fmt.Fprintf(stderr, "sh: %v\n", err)
-		return 2
+		return nil, err
 	}
 	r.Dir = u.home
-	var status interp.ExitStatus
-	switch err := r.Run(ctx, file); {
-	case err == nil:
-		return 0
-	case errors.As(err, &status):
-		return int(status)
-	default:
-		fmt.Fprintf(stderr, "sh: %v\n", err)
-		return 2
-	}
+	return r, nil
 }
 
 // builtins keeps those of the interpreter that would look at the machine's own disk away

@@ -225,11 +225,23 @@ func (l *login) session(ctx context.Context, open ssh.NewChannel) {
 		defer ch.Close()
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
+		var t *tty
 		for req := range requests {
 			var payload struct{ Command string }
 			switch {
 			case req.Type == "env":
 				req.Reply(false, nil) // AcceptEnv is empty but for LANG, which nothing here heeds
+			case req.Type == "pty-req":
+				t = askedTTY(ch, req.Payload)
+				req.Reply(t != nil, nil)
+			case req.Type == "shell" && t != nil:
+				req.Reply(true, nil)
+				go func() {
+					defer cancel()
+					t.follow(requests)
+				}()
+				ended(ch, l.sshd.host.terminal(ctx, l.user, l.from, t))
+				return
 			case req.Type != "exec" || ssh.Unmarshal(req.Payload, &payload) != nil:
 				req.Reply(false, nil)
 			default:
@@ -244,12 +256,41 @@ func (l *login) session(ctx context.Context, open ssh.NewChannel) {
 				status := l.sshd.host.run(ctx, l.user, l.from, payload.Command, ch, out, errs)
 				out.flush()
 				errs.flush()
-				ch.CloseWrite()
-				ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(status)}))
+				ended(ch, status)
 				return
 			}
 		}
 	}()
+}
+
+// ended tells the client that its command has come to its end.
+func ended(ch ssh.Channel, status int) {
+	ch.CloseWrite()
+	ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(status)}))
+}
+
+// askedTTY is the terminal that a client asks for (RFC 4254, 6.2); nil: it cannot be read.
+func askedTTY(ch ssh.Channel, payload []byte) *tty {
+	var want struct {
+		Term                      string
+		Cols, Rows, Width, Height uint32
+		Modes                     string
+	}
+	if ssh.Unmarshal(payload, &want) != nil {
+		return nil
+	}
+	return newTTY(ch, want.Term, int(want.Cols), int(want.Rows))
+}
+
+// follow changes the size as the client's changes (RFC 4254, 6.7), until the session ends.
+func (t *tty) follow(requests <-chan *ssh.Request) {
+	for r := range requests {
+		var size struct{ Cols, Rows, Width, Height uint32 }
+		if r.Type == "window-change" && ssh.Unmarshal(r.Payload, &size) == nil {
+			t.resize(int(size.Cols), int(size.Rows))
+		}
+		r.Reply(false, nil) // where one is wanted: a change of size wants none
+	}
 }
 
 // forwardSocket leads a channel to a socket of the host. OpenSSH refuses a missing

@@ -66,7 +66,8 @@ type faults struct {
 	inodes       int64  // used; 0: as many as there are files
 	noStart      string // what the engine says to any start of a new container
 	trouble      map[string]Trouble
-	linger       time.Duration // how long a program runs that would end at once
+	noShell      map[string]bool // services whose image has none
+	linger       time.Duration   // how long a program runs that would end at once
 }
 
 // Trouble is what a service does instead of getting ready.

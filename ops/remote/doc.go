@@ -15,8 +15,8 @@
 // behind in a goroutine that ends with the connection.
 //
 // sshd allows 10 sessions on a connection (MaxSessions); at most 3 commands run at once,
-// and at most 6 sessions carry the Docker API where it cannot be forwarded. Forwarded
-// channels are not sessions and are not counted.
+// at most 6 sessions carry the Docker API where it cannot be forwarded, and one is the
+// operator's shell. Forwarded channels are not sessions and are not counted.
 //
 // # Keys
 //
@@ -73,8 +73,9 @@
 //
 // # Read-only
 //
-// There is one gate: commands that say that they change something, file writes, and every
-// HTTP request to the engine other than GET and HEAD pass through it.
+// There is one gate: commands that say that they change something, file writes, shells, and
+// every HTTP request to the engine other than GET and HEAD pass through it. The connection of
+// a shell in a container is taken over from such a request, behind the gate.
 //
 // All errors for the operator are [*ops.Problem]. They wrap [ops.ErrUnreachable] (no
 // connection, or no answer in time), [ops.ErrNotPermitted] (sudo, the socket),

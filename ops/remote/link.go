@@ -18,7 +18,8 @@ import (
 
 const (
 	maxCommands = 3 // sessions for commands at once
-	maxPipes    = 6 // sessions that carry the Docker API; with the commands, below sshd's default of 10
+	maxPipes    = 6 // sessions that carry the Docker API
+	maxShells   = 1 // the operator's; with the others, no more than sshd's default of 10
 	// A connection that lived this long was a good one: the next wait starts from 1 s.
 	goodFor = 30 * time.Second
 )
@@ -32,6 +33,7 @@ type conn struct {
 	why      atomic.Pointer[string] // why the watchdog gave up, if it did
 	commands chan struct{}
 	pipes    chan struct{}
+	shells   chan struct{}
 	way      atomic.Int32 // a way: how the engine is reached
 	// searching is held by the one who looks for another way.
 	searching chan struct{}
@@ -40,7 +42,7 @@ type conn struct {
 func newConn() *conn {
 	return &conn{
 		since: time.Now(), done: make(chan struct{}),
-		commands: make(chan struct{}, maxCommands), pipes: make(chan struct{}, maxPipes), searching: make(chan struct{}, 1),
+		commands: make(chan struct{}, maxCommands), pipes: make(chan struct{}, maxPipes), shells: make(chan struct{}, maxShells), searching: make(chan struct{}, 1),
 	}
 }
 

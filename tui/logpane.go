@@ -17,6 +17,17 @@ func newLogPane(list *logList, sides ...ops.Side) *logPane {
 	return &logPane{list: list, sides: sides, follow: true}
 }
 
+// stand goes to the place of another column: at the same line, or where that would be.
+func (p *logPane) stand(at *logPane) {
+	p.follow, p.top, p.found, p.seen = at.follow, at.top, at.found, at.seen
+}
+
+// inSight tells whether the line found last is among the height lines from the top on.
+func (p *logPane) inSight(lines []*logEntry, height int) bool {
+	n := place(lines, p.found) - p.at(lines)
+	return n >= 0 && n < height
+}
+
 // shown are the lines to be read: all, or only those that are searched for.
 func (p *logPane) shown(only bool) []*logEntry {
 	if only {

@@ -180,6 +180,13 @@ func (v *logView) press(key pressed) tea.Cmd {
 		v.side = v.side.Peer()
 	case actBoth:
 		v.wish = v.next()
+		near := !pane.follow && pane.rank() > 0 && pane.inSight(lines, v.height)
+		for _, p := range v.panes() { // what is being read stays in sight
+			if p.stand(pane); near {
+				lines := p.shown(v.only)
+				p.stop(lines, place(lines, p.found)-v.height/2)
+			}
+		}
 	case actWrap:
 		v.wrap, v.left = !v.wrap, 0
 	case actTimes:

@@ -138,6 +138,23 @@ func TestLogsStandStill(t *testing.T) {
 	wants(t, a, "following")
 }
 
+// TestSidesKeepThePlace goes through all layouts: the line that was found stays in sight.
+func TestSidesKeepThePlace(t *testing.T) {
+	a, v := logScreen(120, 40)
+	fill(v, 200)
+	press(a, append(append([]string{"/"}, typing("slow")...), "enter", "N", "N", "N", "N")...)
+	found := v.pane().found
+	for range 4 {
+		press(a, "o")
+		if v.pane().found != found || !strings.Contains(text(a), "paused") || v.pane().rank() == 0 {
+			t.Errorf("layout %d: found %+v", v.layout(), v.pane().found)
+		}
+		wants(t, a, v.local(found.At).Format("15:04:05Z"))
+	}
+	press(a, "f", "o")
+	wants(t, a, "following")
+}
+
 func TestScrollingToTheEndFollowsAgain(t *testing.T) {
 	a, v := logScreen(120, 40)
 	fill(v, 200)

@@ -39,6 +39,9 @@ func safe(text string) string { return style.Safe(text) }
 // runConsole opens the console on the configured pair; without a usable terminal it
 // prints one look in plain lines instead.
 func runConsole(ctx context.Context, g *globals) error {
+	if g.plain {
+		return plainConsole(ctx, g)
+	}
 	// There is a little to do many times a second: on more processors Go spends as much
 	// again on waking threads for it (0.8 % of a core against 0.6 %, measured).
 	runtime.GOMAXPROCS(1)

@@ -111,6 +111,9 @@ func BenchmarkE2ERecover(b *testing.B) {
 			b.Fatal(err)
 		}
 		timed(&ours, s.command(b.Context(), "run", "recover", "green", "--yes"))
+		for _, step := range s.runs()[0].Steps {
+			b.Logf("%-34s %6.1f s, begun after %6.1f s", step.Doc.ID, step.Ended.Sub(step.Started).Seconds(), step.Started.Sub(s.runs()[0].Started).Seconds())
+		}
 		timed(&theirs, playbook(b, r, s, fmt.Sprintf("10.%d.0.0/16", pool+1)))
 	}
 	b.ReportMetric(0, "ns/op") // of both together: without meaning

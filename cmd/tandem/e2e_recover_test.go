@@ -223,7 +223,7 @@ func TestE2ERecoverCableAtPools(t *testing.T) {
 
 // insideEach is how often a runner is killed in the middle of the acts of one kind: on both
 // sides, at their beginning and later.
-const insideEach = 8
+const insideEach = 4
 
 // TestE2ERecoverKill kills the runner of a recovery of both hosts again and again: after
 // every step, and in the middle of those that hurt. Each time resume goes on.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -45,6 +46,8 @@ func runConsole(ctx context.Context, g *globals) error {
 	// There is a little to do many times a second: on more processors Go spends as much
 	// again on waking threads for it (0.8 % of a core against 0.6 %, measured).
 	runtime.GOMAXPROCS(1)
+	// It lives for days beside other things: half the garbage for a hundredth more work.
+	debug.SetGCPercent(50)
 	s, err := openWith(g, links{lend: true, last: true})
 	if err != nil {
 		return err

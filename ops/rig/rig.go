@@ -329,12 +329,21 @@ func (r *Rig) makeDisks(ctx context.Context, m *Machine, root string) error {
 }
 
 // controllers mounts the controllers of cgroup v1 again: nspawn gives them read-only,
-// and dockerd has to make groups in them. Under v2 there is nothing to do.
+// and dockerd has to make groups in them. Right after a reboot a mount may not take yet, so
+// that is tried until a group can be made. Under v2 there is nothing to do.
 const controllers = `#!/bin/sh
 [ -e /sys/fs/cgroup/cgroup.procs ] && exit 0
 for c in memory cpu cpuacct cpuset blkio devices freezer pids; do
-	umount /sys/fs/cgroup/$c
-	mount -t cgroup -o $c cgroup /sys/fs/cgroup/$c
+	group=/sys/fs/cgroup/$c/rig-probe-$$
+	n=0
+	until mkdir "$group" 2>/dev/null; do
+		n=$((n + 1))
+		[ $n -gt 100 ] && exit 1
+		[ $n -gt 1 ] && sleep 0.1
+		umount /sys/fs/cgroup/$c
+		mount -t cgroup -o $c cgroup /sys/fs/cgroup/$c
+	done
+	rmdir "$group"
 done
 exit 0
 `

@@ -42,6 +42,7 @@ var dockerRoutes = []route{
 	{"POST", "/containers/prune", (*docker).containerPrune, false},
 	{"GET", "/containers/{id}/json", (*docker).containerInspect, false},
 	{"GET", "/containers/{id}/logs", (*docker).containerLogs, false},
+	{"GET", "/containers/{id}/stats", (*docker).containerStats, false},
 	{"POST", "/containers/{id}/start", (*docker).containerStart, false},
 	{"POST", "/containers/{id}/stop", (*docker).containerStop, false},
 	{"POST", "/containers/{id}/restart", (*docker).containerRestart, false},
@@ -326,7 +327,7 @@ func (d *docker) info() error {
 		"ContainersStopped": count["stopped"], "Images": len(d.e.images), "Driver": "overlay2", "DockerRootDir": dockerRoot,
 		"Name": d.h.name, "ServerVersion": d.e.release.version, "KernelVersion": kernel, "OperatingSystem": osName, "OSType": "linux",
 		"Architecture": "x86_64", "NCPU": cpus, "MemTotal": memTotal, "LiveRestoreEnabled": false, "DefaultRuntime": "runc",
-		"CgroupDriver": "systemd", "CgroupVersion": "2", "LoggingDriver": "json-file", "Labels": []string{},
+		"CgroupDriver": "systemd", "CgroupVersion": strconv.Itoa(d.h.cgroup), "LoggingDriver": "json-file", "Labels": []string{},
 		"ContainerdCommit": obj{"ID": d.e.release.containerd}, "RuncCommit": obj{"ID": d.e.release.runc},
 		"SystemTime": d.h.now().Format(time.RFC3339Nano),
 	}

@@ -169,7 +169,7 @@ func (c *container) inspect() obj {
 		"OOMKilled": false, "Dead": false, "Pid": c.pid, "ExitCode": c.exit, "Error": "", "StartedAt": stamp(c.started), "FinishedAt": stamp(c.finished),
 	}
 	if c.health != "" {
-		state["Health"] = obj{"Status": c.health, "FailingStreak": c.streak, "Log": []obj{}}
+		state["Health"] = obj{"Status": c.health, "FailingStreak": c.streak, "Log": c.checks()}
 	}
 	words := append(c.words("Entrypoint"), c.words("Cmd")...)
 	path, args := "", []string{}

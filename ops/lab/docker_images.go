@@ -92,13 +92,25 @@ func (im *image) labels() map[string]string {
 	return c.labels()
 }
 
+// digests are the image's names in the registry that it was pulled from; one that was imported
+// has none.
+func (im *image) digests() []string {
+	out := []string{}
+	if im.program != "" && len(im.tags) > 0 {
+		repo, _, _ := strings.Cut(im.tags[0], ":")
+		sum := sha256.Sum256([]byte("manifest of " + im.id))
+		out = append(out, repo+"@sha256:"+hex.EncodeToString(sum[:]))
+	}
+	return out
+}
+
 func (d *docker) imageInspect() error {
 	im, err := d.image()
 	if err != nil {
 		return err
 	}
 	out := obj{
-		"Id": im.id, "RepoTags": im.tags, "RepoDigests": []string{}, "Parent": "", "Comment": "", "Created": stamp(im.created), "Author": "",
+		"Id": im.id, "RepoTags": im.tags, "RepoDigests": im.digests(), "Parent": "", "Comment": "", "Created": stamp(im.created), "Author": "",
 		"Config": im.config, "Architecture": "amd64", "Os": "linux", "Size": im.size, "DockerVersion": "",
 		"GraphDriver": obj{"Name": "overlay2", "Data": obj{}}, "RootFS": obj{"Type": "layers", "Layers": []string{im.id}},
 		"Metadata": obj{"LastTagTime": stamp(time.Time{})},

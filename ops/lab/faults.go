@@ -94,6 +94,10 @@ func (h *Host) Upgrade(version string) error {
 	return nil
 }
 
+// Cgroup is the version of the kernel's control groups, 1 or 2: the engine's counters of memory
+// are others.
+func (h *Host) Cgroup(version int) { h.with(func() { h.cgroup = version }) }
+
 // RefuseStarts makes the engine answer every start of a container that never ran
 // with this text (status 500), as an old daemon does over new programs of containerd and
 // runc. What runs, runs on. It lasts until the engine starts anew, or with an empty text.

@@ -309,7 +309,7 @@ const (
 
 func newHost(w *World, side string) *Host {
 	h := &Host{
-		w: w, side: side, name: "tis-" + side, bootID: newBootID(), up: true, apt: newPackaging(),
+		w: w, side: side, name: "tis-" + side, bootID: newBootID(), up: true, cgroup: 2, apt: newPackaging(),
 		faults: faults{trouble: map[string]Trouble{}, noShell: map[string]bool{}}, units: map[string]*unit{}, flocks: map[string]chan struct{}{}, settled: true,
 		flags: []string{"-H", "fd://", "--containerd=/run/containerd/containerd.sock"},
 		users: map[string]user{

@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -129,6 +131,16 @@ func drift(w *World) {
 		im := blue.engine.image(s.repo() + ":" + s.tags[1])
 		c.image, c.imageID, c.config["Image"] = s.repo()+":"+s.tags[1], im.id, s.repo()+":"+s.tags[1]
 		c.running(time.Now().Add(-40 * 24 * time.Hour))
+	}
+	// Made before the password was changed, and before a setting went.
+	old := blue.engine.serviceContainer("profile")
+	if env, ok := old.config["Env"].([]any); ok {
+		for i, v := range env {
+			if strings.HasPrefix(fmt.Sprint(v), "DB_PASSWORD=") {
+				env[i] = "DB_PASSWORD=lab-of-last-year"
+			}
+		}
+		old.config["Env"] = append(env, "PROFILE_CACHE_SIZE=4096")
 	}
 	loop := blue.engine.serviceContainer("sync")
 	blue.faults.trouble["sync"] = Trouble{Exit: 1, Says: "java.lang.IllegalStateException: Could not resolve placeholder 'SYNC_SQS_URL' in value \"${SYNC_SQS_URL}\""}

@@ -42,6 +42,7 @@ type Host struct {
 	compose string // version of docker-compose, empty: not there
 	plugin  string // version of `docker compose`, empty: not there
 	engine  *engine
+	cgroup  int // version of the kernel's control groups
 	sshd    *sshd
 	faults  faults
 	changes int      // so that a command that changed something is known

@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -87,7 +86,7 @@ func (e *engine) Container(ctx context.Context, id string) (ops.Container, error
 			return ops.Container{}, err
 		}
 		if in.ContainerJSONBase == nil || in.Config == nil {
-			return ops.Container{}, errors.New("the engine's answer has no container in it")
+			return ops.Container{}, errNoContainer
 		}
 		return inspected(in), nil
 	})

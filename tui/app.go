@@ -65,7 +65,7 @@ func New(opt Options) *App {
 	if opt.Keys == nil {
 		opt.Keys = table
 	}
-	a.env = env{keys: opt.Keys, ctx: context.Background(), backend: opt.Backend, now: opt.Now, utc: opt.UTC, side: ops.Blue, present: opt.Present}
+	a.env = env{keys: opt.Keys, ctx: context.Background(), backend: opt.Backend, now: opt.Now, utc: opt.UTC, side: ops.Blue, present: opt.Present, usage: newUsage()}
 	for _, name := range themes.Names() {
 		if name == opt.Theme.Name {
 			continue
@@ -174,10 +174,10 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 		return a, tea.Batch(a.tell(changedMsg{}), a.wait(a.calm()))
 	case tickMsg:
-		return a, tea.Batch(a.tell(msg), a.tick())
+		return a, tea.Batch(a.tell(msg), a.poll(), a.tick())
 	case openMsg:
 		a.stack = append(a.stack, msg.screen)
-		return a, a.tell(tea.WindowSizeMsg{Width: a.size.W, Height: a.size.H})
+		return a, tea.Batch(a.tell(tea.WindowSizeMsg{Width: a.size.W, Height: a.size.H}), a.poll())
 	case overMsg:
 		if a.top() == msg.over {
 			return a, open(msg.make())
@@ -201,6 +201,9 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return a, a.join(msg)
 	case actMsg:
 		return a, a.act(msg.action, msg.service)
+	case sampledMsg:
+		a.sampled(msg)
+		return a, nil
 	case themeMsg:
 		a.wear(int(msg))
 		return a, nil
@@ -266,6 +269,9 @@ func (a *App) press(key tea.KeyPressMsg) tea.Cmd {
 	case why != "":
 		a.said = sayMsg{style.Warn, b.Words + ": not now, " + why}
 		return nil
+	}
+	if d, ok := a.top().(*detail); ok { // what acts on a service acts on the one that is shown
+		a.service = d.service
 	}
 	// In the run of a job, its log is meant.
 	if r := a.run; b.Action == actLogs && a.top().Scope() == inRun && r != nil && r.Plan.Request.Op == ops.OpJob && len(r.Plan.Request.Services) == 1 {
@@ -353,6 +359,8 @@ func (a *App) global(action Action) (tea.Cmd, bool) {
 		return a.shell(a.side, a.service), true
 	case actNote:
 		return open(newNote(&a.env)), true
+	case actPin:
+		return a.pin(a.service), true
 	case actDetail:
 		return open(newDetail(&a.env, a.service)), true
 	case actFindings:

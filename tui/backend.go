@@ -49,6 +49,11 @@ type Backend interface {
 	// Logs follows the containers of a service on one side, the latest of a job, or one of
 	// neither, until ctx ends or the span does. It calls line from one goroutine.
 	Logs(ctx context.Context, side ops.Side, name string, span LogSpan, line func(LogLine)) error
+	// Inspect reads all that there is to know of the containers of a service on one side.
+	Inspect(ctx context.Context, side ops.Side, service string) ([]ops.Detail, error)
+	// Sample takes one reading of what each of the containers has used. Those that are gone are
+	// left out; with an error come the readings that there are.
+	Sample(ctx context.Context, side ops.Side, ids []string) ([]ops.Sample, error)
 	// Shell opens a shell on the host of a side or, with a service, in a container of it. It
 	// lives until ctx ends at the latest.
 	Shell(ctx context.Context, side ops.Side, service string) (Shell, error)

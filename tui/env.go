@@ -47,6 +47,7 @@ type env struct {
 	run      *ops.Run // nil: none
 	timeline []Moment
 	meter    meter
+	usage    usage
 	version  uint64
 	looks    uint64 // grows with every change of the sheet (theme, presenter mode)
 

@@ -36,6 +36,8 @@ type fake struct {
 	logs     func(ctx context.Context, side ops.Side, name string, line func(LogLine)) error
 	spans    []LogSpan // of Logs
 	shellErr error
+	details  func(side ops.Side, service string) ([]ops.Detail, error)
+	samples  func(side ops.Side, ids []string) ([]ops.Sample, error)
 	usual    map[string]time.Duration
 
 	requests []ops.Request // of Plan
@@ -149,6 +151,20 @@ func (f *fake) Shell(_ context.Context, side ops.Side, service string) (Shell, e
 		return nil, f.shellErr
 	}
 	return &fakeShell{of: f}, nil
+}
+
+func (f *fake) Inspect(_ context.Context, side ops.Side, service string) ([]ops.Detail, error) {
+	if f.details == nil {
+		return nil, errors.New("no answer within 10s")
+	}
+	return f.details(side, service)
+}
+
+func (f *fake) Sample(_ context.Context, side ops.Side, ids []string) ([]ops.Sample, error) {
+	if f.samples == nil {
+		return nil, errors.New("no answer within 10s")
+	}
+	return f.samples(side, ids)
 }
 
 // fakeShell ends with status 3 as soon as it is run.

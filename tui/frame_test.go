@@ -37,7 +37,6 @@ var situations = []struct {
 	{name: "help", snap: calm, keys: []string{"?"}},
 	{name: "palette", snap: calm, keys: []string{":", "l", "o", "g", "t", "c", "s"}},
 	{name: "findings", snap: incident, keys: []string{"f"}},
-	{name: "details", snap: incident, keys: []string{"j", "j", "j", "j", "enter"}},
 	{name: "read-only", snap: calm, set: func(f *fake) { f.readOnly = true }},
 	{name: "run under way", snap: calm, set: func(f *fake) {
 		f.run = &ops.Run{ID: "7f3a", Started: ago(time.Minute), Plan: ops.PlanDoc{Title: "restart 14 services of GREEN"}, Steps: []ops.RunStep{{Phase: ops.Done}, {Phase: ops.Running}}}

@@ -125,5 +125,6 @@ var signs = []struct {
 	{style.Soft, style.OkMark, "ready, passed"},
 	{style.Warn, style.DiffMark, "not the same on the other side"},
 	{style.Focus, style.Cursor + " " + style.Checked, "selected, marked"},
+	{style.Focus, style.PinMark, "pinned: CPU and memory are read"},
 	{style.Warn, "?", "unknown; never counts as well"},
 }

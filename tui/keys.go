@@ -11,7 +11,8 @@ const (
 	inPair    Scope = "pair"
 	inFilter  Scope = "filter"  // typing the filter of the pair screen
 	inPalette Scope = "palette" // typing a command
-	inList    Scope = "list"    // findings, details, help: read and scroll
+	inList    Scope = "list"    // findings, help: read and scroll
+	inDetails Scope = "details" // of a service
 	inNotice  Scope = "notice"
 	inConfirm Scope = "confirm" // disruptive: y
 	inNamed   Scope = "named"   // destructive: the side's name
@@ -62,6 +63,7 @@ const (
 	actItsLog   Action = "its log"
 	actFindings Action = "findings"
 	actDetail   Action = "details"
+	actPin      Action = "pin"
 	actFilter   Action = "filter"
 	actPalette  Action = "command"
 	actHelp     Action = "help"
@@ -151,8 +153,8 @@ func (b *Binding) reason(e *env) string {
 }
 
 var (
-	reading   = []Scope{inPair, inList, inRun, inLogs} // screens where single letters are commands
-	scrolling = []Scope{inPair, inList, inRun, inLogs, inChoose, inPalette, inConfirm, inNamed, inTyped, inRefused, inRisky, inNotice}
+	reading   = []Scope{inPair, inList, inDetails, inRun, inLogs} // screens where single letters are commands
+	scrolling = []Scope{inPair, inList, inDetails, inRun, inLogs, inChoose, inPalette, inConfirm, inNamed, inTyped, inRefused, inRisky, inNotice}
 	briefings = []Scope{inConfirm, inNamed, inRefused, inRisky} // dialogs of a plan, where nothing but the name is typed
 )
 
@@ -184,9 +186,11 @@ var table = []Binding{
 	{Keys: []string{"n"}, Show: "n", Words: "note", Help: "Write a note into the journal of the run.", Group: running, Scopes: []Scope{inRun, inPair}, Action: actNote, When: whenRun},
 
 	{Keys: []string{"v"}, Show: "v", Words: "view run", Help: "Watch the run under way, or the last one.", Group: looking, Scopes: []Scope{inPair}, Action: actRun, When: whenRun},
-	{Keys: []string{"l"}, Show: "l", Words: "logs", Help: "Follow the logs of the service.", Group: looking, Scopes: []Scope{inPair, inRun}, Action: actLogs, Bar: true, When: whenService},
+	{Keys: []string{"l"}, Show: "l", Words: "logs", Help: "Follow the logs of the service.", Group: looking, Scopes: []Scope{inPair, inDetails, inRun}, Action: actLogs, Bar: true, When: whenService},
 	{Keys: []string{"l"}, Show: "l", Words: "its log", Help: "Follow the log of the job under the cursor, or of what the finding is about.", Group: looking, Scopes: []Scope{inChoose, inList}, Action: actItsLog},
 	{Keys: []string{"enter"}, Show: "enter", Words: "details", Help: "All there is to know of the service, on both sides.", Group: looking, Scopes: []Scope{inPair}, Action: actDetail, When: whenService},
+	{Keys: []string{"*"}, Show: "*", Words: "pin", Help: "Keep reading CPU and memory of the service, or stop: in the details, and in the table where it has room.", Group: looking, Scopes: []Scope{inPair}, Action: actPin, When: whenService},
+	{Keys: []string{"*"}, Show: "*", Words: "pin", Scopes: []Scope{inDetails}, Action: actPin, Bar: true, When: whenService},
 	{Keys: []string{"f"}, Show: "f", Words: "findings", Help: "What is wrong, why, and what to do.", Group: looking, Scopes: []Scope{inPair}, Action: actFindings, Bar: true},
 	{Keys: []string{"/"}, Show: "/", Words: "filter", Help: "Show only services whose name has the text.", Group: looking, Scopes: []Scope{inPair}, Action: actFilter, Bar: true},
 	{Keys: []string{"/"}, Show: "/", Words: "search", Help: "Search in the logs, in any case.", Group: logging, Scopes: []Scope{inLogs}, Action: actSearch, Bar: true},
@@ -203,8 +207,8 @@ var table = []Binding{
 	{Keys: []string{":"}, Show: ":", Words: "command", Help: "Find any command by its name, such as \"logs tcs\".", Group: looking, Scopes: []Scope{inPair, inRun}, Action: actPalette, Bar: true},
 
 	{Keys: []string{"space"}, Show: "space", Words: "mark", Help: "Mark the service, for a restart of several.", Group: moving, Scopes: []Scope{inPair}, Action: actMark, When: whenService},
-	{Keys: []string{"up", "k"}, Show: "↑ k", Words: "up", Help: "One line up.", Group: moving, Scopes: []Scope{inPair, inList, inRun, inLogs, inChoose}, Action: actUp},
-	{Keys: []string{"down", "j"}, Show: "↓ j", Words: "down", Help: "One line down.", Group: moving, Scopes: []Scope{inPair, inList, inRun, inLogs, inChoose}, Action: actDown},
+	{Keys: []string{"up", "k"}, Show: "↑ k", Words: "up", Help: "One line up.", Group: moving, Scopes: []Scope{inPair, inList, inDetails, inRun, inLogs, inChoose}, Action: actUp},
+	{Keys: []string{"down", "j"}, Show: "↓ j", Words: "down", Help: "One line down.", Group: moving, Scopes: []Scope{inPair, inList, inDetails, inRun, inLogs, inChoose}, Action: actDown},
 	{Keys: []string{"up", "ctrl+p"}, Words: "up", Scopes: []Scope{inPalette}, Action: actUp},
 	{Keys: []string{"down", "ctrl+n"}, Words: "down", Scopes: []Scope{inPalette}, Action: actDown},
 	{Keys: []string{"up"}, Words: "up", Scopes: []Scope{inConfirm, inNamed, inTyped, inRefused, inRisky, inNotice, inFilter}, Action: actUp},
@@ -224,19 +228,19 @@ var table = []Binding{
 	{Keys: []string{"1", "2", "3", "4", "5", "6"}, Show: "1-6", Words: "switch", Help: "Switch the option of that number; the plan is made anew at once.", Group: dialogs, Scopes: briefings, Action: actSwitch},
 	{Keys: []string{"enter"}, Show: "enter", Words: "keep", Help: "Keep the filter and go back to the rows.", Group: dialogs, Scopes: []Scope{inFilter}, Action: actAccept, Bar: true},
 	{Keys: []string{"esc"}, Show: "esc", Words: "clear", Help: "Show every service again.", Group: dialogs, Scopes: []Scope{inFilter}, Action: actBack, Bar: true},
-	{Keys: []string{"enter"}, Show: "enter", Words: "choose", Help: "Choose, where that changes nothing yet.", Group: dialogs, Scopes: []Scope{inChoose, inPalette, inNotice, inList, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky}, Action: actAccept},
-	{Keys: []string{"esc"}, Show: "esc", Words: "back", Help: "Close, or cancel.", Group: dialogs, Scopes: []Scope{inPair, inPalette, inList, inLogs}, Action: actBack},
+	{Keys: []string{"enter"}, Show: "enter", Words: "choose", Help: "Choose, where that changes nothing yet.", Group: dialogs, Scopes: []Scope{inChoose, inPalette, inNotice, inList, inDetails, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky}, Action: actAccept},
+	{Keys: []string{"esc"}, Show: "esc", Words: "back", Help: "Close, or cancel.", Group: dialogs, Scopes: []Scope{inPair, inPalette, inList, inDetails, inLogs}, Action: actBack},
 	{Keys: []string{"esc"}, Show: "esc", Words: "cancel", Scopes: []Scope{inConfirm, inNamed, inTyped, inAsk, inRisky, inChoose}, Action: actBack},
 	{Keys: []string{"esc"}, Show: "esc", Words: "close", Scopes: []Scope{inRefused, inNotice}, Action: actBack},
 
 	{Keys: []string{"ctrl+o"}, Show: "^o", Words: "read-only", Help: "Switch read-only on or off: nothing can be changed while it is on.", Group: console, Scopes: []Scope{anywhere}, Action: actReadOnly},
-	{Keys: []string{"ctrl+p"}, Show: "^p", Words: "presenter", Help: "For an audience: hide hosts and addresses, show the keys typed.", Group: console, Scopes: []Scope{inPair, inList, inRun, inLogs, inNotice, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky, inChoose, inFilter}, Action: actPresent},
-	{Keys: []string{"t"}, Show: "t", Words: "theme", Help: "Choose a colour theme, with the screen in it as you go.", Group: console, Scopes: []Scope{inPair, inList, inRun}, Action: actTheme},
+	{Keys: []string{"ctrl+p"}, Show: "^p", Words: "presenter", Help: "For an audience: hide hosts and addresses, show the keys typed.", Group: console, Scopes: []Scope{inPair, inList, inDetails, inRun, inLogs, inNotice, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky, inChoose, inFilter}, Action: actPresent},
+	{Keys: []string{"t"}, Show: "t", Words: "theme", Help: "Choose a colour theme, with the screen in it as you go.", Group: console, Scopes: []Scope{inPair, inList, inDetails, inRun}, Action: actTheme},
 	{Keys: []string{"m"}, Show: "m", Words: "mouse", Help: "Mouse on or off; off, the terminal selects text.", Group: console, Scopes: []Scope{inPair, inRun, inLogs}, Action: actMouse},
 	{Keys: []string{"ctrl+l"}, Show: "^l", Words: "redraw", Help: "Draw the whole screen afresh.", Group: console, Scopes: []Scope{anywhere}, Action: actRedraw},
 	{Keys: []string{"?"}, Show: "?", Words: "help", Help: "Every key.", Group: console, Scopes: reading, Action: actHelp, Bar: true},
 	{Keys: []string{"q"}, Show: "q", Words: "quit", Help: "Leave the console; a run goes on without it.", Group: console, Scopes: []Scope{inPair}, Action: actQuit},
-	{Keys: []string{"q"}, Words: "back", Scopes: []Scope{inList, inRun, inLogs}, Action: actBack},
+	{Keys: []string{"q"}, Words: "back", Scopes: []Scope{inList, inDetails, inRun, inLogs}, Action: actBack},
 	{Keys: []string{"ctrl+c"}, Show: "^c", Words: "quit", Help: "Leave the console from anywhere.", Group: console, Scopes: []Scope{anywhere}, Action: actLeave},
 }
 

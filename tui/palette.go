@@ -47,6 +47,7 @@ func newPalette(e *env, below Scope) *palette {
 		p.all = append(p.all,
 			command{text: "logs " + s.Name, msg: actMsg{actLogs, s.Name}},
 			command{text: "details " + s.Name, msg: actMsg{actDetail, s.Name}},
+			command{text: "pin " + s.Name, msg: actMsg{actPin, s.Name}},
 		)
 		if below == inPair {
 			p.all = append(p.all,

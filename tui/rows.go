@@ -11,7 +11,7 @@ import (
 
 // columns are the widths of the table's columns; 0: not shown. Both cards have the same.
 type columns struct {
-	name, state, image, up, restarts, id, ports int
+	name, state, image, up, restarts, use, id, ports int
 
 	full bool // images by their whole name
 }
@@ -44,6 +44,9 @@ func (c *card) columns() columns {
 		col.up = take(4)
 	}
 	col.image = take(9)
+	if len(c.usage.pins) > 0 {
+		col.use = take(useCells)
+	}
 	col.restarts = take(8)
 	if more := min(image, 60) - col.image; col.image > 0 && more <= left {
 		col.image, col.full, left = col.image+more, true, left-more
@@ -72,6 +75,9 @@ func (c *card) table(from, to int) {
 	}
 	if col.restarts > 0 {
 		p.Number(style.Muted, "RESTARTS", col.restarts).Space(2)
+	}
+	if col.use > 0 {
+		p.Number(style.Muted, "CPU", loadCells).Number(style.Muted, "MEMORY", sizeCells).Space(useCells - loadCells - sizeCells + 2)
 	}
 	if col.id > 0 {
 		p.Cell(style.Muted, "ID", col.id+2)
@@ -124,6 +130,10 @@ func (c *card) row(name string, index int, selected bool, col columns) {
 	p.To(2)
 	if selected && c.focus {
 		p.Put(style.Key, style.Cursor)
+	}
+	p.To(3)
+	if c.usage.pins[name] {
+		p.Put(style.Focus, style.PinMark)
 	}
 	p.To(4)
 	state, peer := stateOf(c.state, index, name), stateOf(c.peer, index, name)
@@ -184,6 +194,11 @@ func (c *card) rest(state *ops.ServiceState, first *ops.Container, col columns) 
 		}
 		p.Number(c.ink(style.Warn), text, col.restarts).Space(2)
 	}
+	if col.use > 0 {
+		at := p.At()
+		c.use(state.Name)
+		p.To(at + col.use + 2)
+	}
 	if col.id > 0 {
 		text := shortID(first.ID)
 		if n := len(state.Containers); n > 1 {
@@ -194,6 +209,24 @@ func (c *card) rest(state *ops.ServiceState, first *ops.Container, col columns) 
 	if col.ports > 0 && len(first.Ports) > 0 {
 		p.Cell(style.Muted, portsText(first.Ports), col.ports)
 	}
+}
+
+// use writes what a pinned service uses.
+func (c *card) use(name string) {
+	if !c.usage.pins[name] {
+		return
+	}
+	g, p := c.sum(c.on, name), c.page
+	if g == nil {
+		p.Number(style.Muted, style.Ellipsis, loadCells)
+		return
+	}
+	if !g.old(c.at) {
+		c.soon(g.at.Add(3*usageBeat + time.Nanosecond))
+	}
+	ink := c.ink(g.ink(c.at))
+	p.Number(ink, g.text(), loadCells).Number(ink, sizeText(float64(g.last.Memory)), sizeCells).Space(2)
+	p.Put(c.ink(style.Soft), spark(g.load, highest(leastTop, c.loads(name)...), useCells-loadCells-sizeCells-2))
 }
 
 // portsText leaves out what goes without saying.

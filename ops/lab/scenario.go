@@ -140,7 +140,7 @@ func drift(w *World) {
 				env[i] = "DB_PASSWORD=lab-of-last-year"
 			}
 		}
-		old.config["Env"] = append(env, "PROFILE_CACHE_SIZE=4096")
+		old.config["Env"] = append(env, "PROFILE_CACHE_SIZE=lab-1789MB")
 	}
 	loop := blue.engine.serviceContainer("sync")
 	blue.faults.trouble["sync"] = Trouble{Exit: 1, Says: "java.lang.IllegalStateException: Could not resolve placeholder 'SYNC_SQS_URL' in value \"${SYNC_SQS_URL}\""}

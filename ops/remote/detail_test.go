@@ -50,7 +50,7 @@ func TestLabDetailHasNoSecrets(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, all := range []string{string(text), fmt.Sprintf("%+v", d)} {
-			for _, secret := range []string{"lab-of-last-year", "lab-", "mysql.example", "4096", "securerandom"} {
+			for _, secret := range []string{"lab-of-last-year", "lab-", "mysql.example", "1789MB", "securerandom"} {
 				if strings.Contains(all, secret) {
 					t.Errorf("%s: %q left the host: %s", side, secret, all)
 				}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,7 +48,7 @@ Without a command it opens the console. Nothing set up yet? Try: tandem demo`,
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &codeError{exitUsage, err} })
 	cmd.AddCommand(
 		newDemo(g), newInit(), newStatus(g), newCheck(g), newPlan(g), newRun(g), newResume(g), newRollback(g), newPatch(g), newRuns(g), newReport(g),
-		newGate(g), newLock(g), newShell(g), newConfig(g), newVersion(),
+		newGate(g), newLock(g), newShell(g), newConfig(g), newVersion(), newDocs(),
 	)
 	return &root{cmd}
 }
@@ -75,21 +74,6 @@ func isUsage(err error) bool {
 		}
 	}
 	return false
-}
-
-func newVersion() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "tandem", version()) },
-	}
-}
-
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
 }
 
 // sideArg reads the side where the operation needs one.

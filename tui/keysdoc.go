@@ -1,0 +1,39 @@
+package tui
+
+import (
+	"slices"
+	"strings"
+)
+
+// KeysMarkdown is the key table as Markdown: the keys with help, a table for each group. A key
+// that does the same in two states of a screen has one line.
+func KeysMarkdown() string {
+	var b strings.Builder
+	for _, group := range groups {
+		var lines []string
+		for i := range table {
+			if k := &table[i]; k.Group == group && k.Help != "" {
+				if line := "| " + markdownKey(k.Show) + " | " + k.Words + " | " + markdown(k.Help) + " |\n"; !slices.Contains(lines, line) {
+					lines = append(lines, line)
+				}
+			}
+		}
+		b.WriteString("| " + string(group) + " | | |\n|---|---|---|\n" + strings.Join(lines, "") + "\n")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// markdownKey writes each key of a binding as code.
+func markdownKey(show string) string {
+	var keys []string
+	for _, key := range strings.Fields(show) {
+		if name, ok := strings.CutPrefix(key, "^"); ok {
+			key = "ctrl+" + name
+		}
+		keys = append(keys, "`"+markdown(key)+"`")
+	}
+	return strings.Join(keys, " ")
+}
+
+// markdown keeps text in its cell.
+func markdown(text string) string { return strings.ReplaceAll(text, "|", `\|`) }

@@ -19,6 +19,7 @@ import (
 
 	"tandem/ops"
 	"tandem/themes"
+	"tandem/tui/cast"
 	"tandem/tui/style"
 )
 
@@ -37,6 +38,7 @@ type Options struct {
 	Keys    KeyTable         // nil: as they are by themselves
 	// ThemeFile, if set, brings the operator's own theme whenever its file has changed.
 	ThemeFile <-chan ThemeFile
+	Record    *cast.Recording // of what goes to the terminal; nil: none
 }
 
 // App is the console as a Bubble Tea model.
@@ -82,7 +84,7 @@ func New(opt Options) *App {
 
 // Init starts to wait for changes and for the next second.
 func (a *App) Init() tea.Cmd {
-	return tea.Batch(a.wait(0), a.tick(), a.awaitTheme())
+	return tea.Batch(a.wait(0), a.tick(), a.awaitTheme(), a.awaitRecord())
 }
 
 // minFrame is the least time between two readings of the backend: 20 frames a second.
@@ -424,7 +426,7 @@ func (a *App) View() tea.View {
 	}
 	v := tea.NewView(a.frame)
 	v.AltScreen = true
-	v.WindowTitle = "tandem " + style.Safe(a.snap.Pair.Name)
+	v.WindowTitle = "tandem " + a.sheet.Plain(a.snap.Pair.Name)
 	if a.mouse {
 		v.MouseMode = tea.MouseModeCellMotion
 	}

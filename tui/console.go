@@ -11,6 +11,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
 	"golang.org/x/term"
+
+	"tandem/ops"
 )
 
 // frames is how many frames a second are drawn at most. The renderer ticks at this rate
@@ -24,11 +26,17 @@ var ErrNoTerminal = errors.New("no terminal that can show the console")
 // is not empty (no-color.org).
 func NoColor() bool { return os.Getenv("NO_COLOR") != "" }
 
+// Usable tells whether this process has a terminal that can show the console.
+func Usable() bool {
+	name := os.Getenv("TERM")
+	return name != "" && name != "dumb" && term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
+}
+
 // Run shows the console on the terminal of this process until the operator leaves it, ctx
 // ends, or the terminal goes away (SIGHUP): then it ends without an error, and a run goes
 // on without it. It returns ErrNoTerminal where there is no terminal that can show it.
 func Run(ctx context.Context, opt Options) error {
-	if name := os.Getenv("TERM"); name == "" || name == "dumb" || !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
+	if !Usable() {
 		return ErrNoTerminal
 	}
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGHUP)
@@ -38,6 +46,9 @@ func Run(ctx context.Context, opt Options) error {
 	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(frames)}
 	if opt.NoColor {
 		options = append(options, tea.WithColorProfile(colorprofile.ASCII))
+	}
+	if opt.Record != nil {
+		options = append(options, tea.WithOutput(opt.Record.Of(os.Stdout)))
 	}
 	_, err := tea.NewProgram(app, options...).Run()
 	app.close()
@@ -51,5 +62,22 @@ func Run(ctx context.Context, opt Options) error {
 func (a *App) close() {
 	for len(a.stack) > 1 {
 		a.pop()
+	}
+}
+
+// awaitRecord tells, once, that the recording has come to an end before the console. The console
+// goes on without it.
+func (a *App) awaitRecord() tea.Cmd {
+	if a.opt.Record == nil {
+		return nil
+	}
+	failed, ctx := a.opt.Record.Failed(), a.ctx
+	return func() tea.Msg {
+		select {
+		case err := <-failed:
+			return noticeMsg{"the recording has stopped", &ops.Problem{Doing: "recording", Err: err, Hint: "the file has all up to here; the console goes on without it"}}
+		case <-ctx.Done():
+			return nil
+		}
 	}
 }

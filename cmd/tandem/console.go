@@ -40,6 +40,9 @@ func safe(text string) string { return style.Safe(text) }
 // runConsole opens the console on the configured pair; without a usable terminal it
 // prints one look in plain lines instead.
 func runConsole(ctx context.Context, g *globals) error {
+	if g.plain && g.record != "" {
+		return usagef("--record keeps what is drawn, and --plain draws nothing: leave one of them out")
+	}
 	if g.plain {
 		return plainConsole(ctx, g)
 	}
@@ -61,11 +64,18 @@ func runConsole(ctx context.Context, g *globals) error {
 	if err != nil {
 		return err
 	}
+	rec, err := recording(g)
+	if err != nil {
+		return err
+	}
+	if rec != nil {
+		defer rec.Close()
+	}
 	s.unlock(ctx)
 	b := newBackend(ctx, s, g)
 	defer b.close()
 	opt := s.options(g, b, theme)
-	opt.Keys = keys
+	opt.Keys, opt.Record = keys, rec
 	err = tui.Run(ctx, opt)
 	switch {
 	case errors.Is(err, context.Canceled):

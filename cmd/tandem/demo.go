@@ -67,6 +67,8 @@ put back, roll back. Nothing outside this process is touched, and all is gone wh
 	cmd.Flags().StringVar(&keep, "keep", "", "open no console: keep the lab up with its config in `folder`, for other commands")
 	cmd.Flags().StringVar(&picture, "picture", "", "open no console: write its first whole frame as SVG into `file`")
 	cmd.Flags().BoolVar(&list, "list", false, "list the scenarios")
+	canRecord(cmd, g)
+	cmd.MarkFlagsMutuallyExclusive("record", "keep", "picture")
 	cmd.RegisterFlagCompletionFunc("scenario", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var names []string
 		for _, sc := range lab.Scenarios() {

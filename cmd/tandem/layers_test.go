@@ -42,14 +42,15 @@ var layers = map[string][]string{
 	"ops/rig":         {},
 	"ops/rig/service": {},
 
-	"tui":        {"ops", "themes", "tui/style", "tui/widget"},
+	"tui":        {"ops", "themes", "tui/cast", "tui/style", "tui/widget"},
+	"tui/cast":   {},
 	"tui/style":  {"themes"},
 	"tui/widget": {"tui/style"},
 
 	"cmd/tandem": {
 		"ops", "ops/config", "ops/findings", "ops/inspect", "ops/journal", "ops/lab", "ops/lb", "ops/lb/command",
 		"ops/lb/elbv2", "ops/lb/haproxy", "ops/lock", "ops/notify", "ops/plans", "ops/remote", "ops/report", "ops/runner", "ops/steps",
-		"themes", "tui", "tui/style",
+		"themes", "tui", "tui/cast", "tui/style",
 	},
 }
 

@@ -18,6 +18,7 @@ type globals struct {
 	ascii    bool
 	present  bool
 	plain    bool
+	record   string
 }
 
 type root struct{ cmd *cobra.Command }
@@ -45,6 +46,7 @@ Without a command it opens the console. Nothing set up yet? Try: tandem demo`,
 	flags.BoolVar(&g.ascii, "ascii", false, "draw with ASCII characters only")
 	flags.BoolVar(&g.present, "present", false, "presenter mode: mask hosts and addresses, echo keys")
 	flags.BoolVar(&g.plain, "plain", false, "no screen is drawn: lines and numbered choices, for screen readers and logs")
+	canRecord(cmd, g)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &codeError{exitUsage, err} })
 	cmd.AddCommand(
 		newDemo(g), newInit(), newStatus(g), newCheck(g), newPlan(g), newRun(g), newResume(g), newRollback(g), newPatch(g), newRuns(g), newReport(g),

@@ -86,7 +86,7 @@ func play(t *testing.T, dir string) {
 			"crash": tell((*story).crash), "signal": tell((*story).signal),
 			"slack": tell((*story).slack), "posted": tell((*story).posted), "secret": tell((*story).secret),
 			"mark": tell((*story).setMark), "quiet": tell((*story).quiet), "sent": tell((*story).sent), "arrives": tell((*story).arrives),
-			"ask": tell((*story).ask), "reached": tell((*story).reached), "kill-runner": tell((*story).killRunner),
+			"ask": tell((*story).ask), "played": tell((*story).played), "reached": tell((*story).reached), "kill-runner": tell((*story).killRunner),
 		},
 	})
 }

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"slices"
+	"strings"
 
 	debversion "github.com/knqyf263/go-deb-version"
 )
@@ -23,6 +24,20 @@ var ComposePackages = []string{"docker-compose-plugin", "docker-compose-v2", "do
 // EngineItself are those of [EnginePackages] that bring the engine's own program, one of which
 // is on a host.
 var EngineItself = []string{"docker-ce", "docker.io", "moby-engine", "docker"}
+
+// WithCommand adds to packages that bring a compose of version 2 the docker command that it plugs
+// in to, where the host has none and can get that of its engine: from 26.1 on Debian has it in a
+// package of its own, docker-cli, which no other depends on.
+func WithCommand(s *SideState, engine string, packages map[string]string) map[string]string {
+	compose := packages["docker-compose"]
+	if compose == "" || strings.HasPrefix(compose, "1.") || s.Facts.Packages["docker-cli"] != "" {
+		return packages
+	}
+	if i := slices.IndexFunc(s.Upkeep.Offered["docker-cli"], func(v string) bool { return Upstream(v) == Upstream(engine) }); i >= 0 {
+		packages["docker-cli"] = s.Upkeep.Offered["docker-cli"][i]
+	}
+	return packages
+}
 
 // PackagesKey is under which a step records what packages were at before it changes them: a
 // [PackagesBefore].

@@ -82,7 +82,7 @@ func newest(state *ops.SideState, engine string) map[string]string {
 			versions[name] = offered[0]
 		}
 	}
-	return versions
+	return ops.WithCommand(state, engine, versions)
 }
 
 // offer is a choice of versions with what of the engine's own packages apt would change

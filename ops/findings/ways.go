@@ -86,7 +86,7 @@ func fittingCompose(s *ops.SideState, engine string) map[string]string {
 	for _, name := range []string{"docker-compose", "docker-compose-plugin", "docker-compose-v2"} {
 		for _, version := range s.Upkeep.Offered[name] {
 			if version != s.Facts.Packages[name] && ops.ComposeMisfit(version, engine) == "" {
-				return map[string]string{name: version}
+				return ops.WithCommand(s, engine, map[string]string{name: version})
 			}
 		}
 	}

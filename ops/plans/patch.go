@@ -47,6 +47,7 @@ func patch(d *draft) error {
 	p.then(p.preflight())
 	p.then(p.refresh())
 	p.then(p.fetch())
+	p.askPeerCanary()
 	p.then(p.peerCanary())
 	p.then(p.drain())
 	p.down()

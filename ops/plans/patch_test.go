@@ -2,11 +2,13 @@ package plans
 
 import (
 	"maps"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"tandem/ops"
+	"tandem/ops/steps"
 )
 
 const (
@@ -138,6 +140,20 @@ func TestBadPatches(t *testing.T) {
 		if _, err := Make(snap, test.req, "r1"); err == nil || err.Error() != test.err {
 			t.Errorf("%s: %v, want %q", name, err, test.err)
 		}
+	}
+}
+
+// What is known of the peer's canary is asked before the start: mended or accepted then, not
+// found out again half-way.
+func TestPatchAsksForThePeersCanary(t *testing.T) {
+	snap := patchable()
+	snap.Blue.Canary = &ops.CanaryResult{At: at, Text: "no address left"}
+	plan, err := Make(snap, ops.Request{Op: ops.OpPatch, Side: ops.Green, Packages: forward}, "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(plan.Checks, func(c ops.Check) bool { return c.Guard == steps.GuardPeerCanary && c.State != ops.Pass }) {
+		t.Errorf("the failed canary is not among the checks: %+v", plan.Checks)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 func newDemo(g *globals) *cobra.Command {
 	var scenario, balancer, keep, picture string
 	var list bool
+	var speed float64
 	cmd := &cobra.Command{
 		Use: "demo", Short: "The console on a made-up pair: nothing is needed", Args: cobra.NoArgs,
 		Long: `demo starts a small world in this process (two SSH servers, two Docker engines, a load balancer with
@@ -46,7 +47,7 @@ put back, roll back. Nothing outside this process is touched, and all is gone wh
 			} else if err := os.MkdirAll(keep, 0o700); err != nil {
 				return fmt.Errorf("making the folder of the lab: %w", err)
 			}
-			world, err := lab.Start(lab.Options{Scenario: scenario, Dir: dir, Speed: 1, Balancer: balancer})
+			world, err := lab.Start(lab.Options{Scenario: scenario, Dir: dir, Speed: speed, Balancer: balancer})
 			if err != nil {
 				return &codeError{exitUsage, err}
 			}
@@ -64,6 +65,7 @@ put back, roll back. Nothing outside this process is touched, and all is gone wh
 	}
 	cmd.Flags().StringVar(&scenario, "scenario", "calm", "the situation: see --list")
 	cmd.Flags().StringVar(&balancer, "balancer", "haproxy", "haproxy or elbv2")
+	cmd.Flags().Float64Var(&speed, "speed", 1, "how many `times` as fast the made-up hosts are: at 8 a reboot takes 2 s")
 	cmd.Flags().StringVar(&keep, "keep", "", "open no console: keep the lab up with its config in `folder`, for other commands")
 	cmd.Flags().StringVar(&picture, "picture", "", "open no console: write its first whole frame as SVG into `file`")
 	cmd.Flags().BoolVar(&list, "list", false, "list the scenarios")

@@ -28,6 +28,7 @@
 //   - lock: the mark on both hosts that a run is under way; the same mark is the freeze
 //     that deployments must respect
 //   - journal: the record of a run: intent before an act, observation after it
+//   - moment, timeline: something that happened to the pair; all that is remembered of it
 //   - put back: the opposite of drain
 //
 // # How a change happens

@@ -35,12 +35,14 @@ type Told struct {
 	// ServedBefore and ServedAfter are the first and the last count of the balancer; nil:
 	// none.
 	ServedBefore, ServedAfter map[Side]Served
-	Probes                    []Probed // oldest first
-	Jobs                      []JobRun // as recorded, oldest first
+	Probes                    []Probed  // oldest first
+	Jobs                      []JobRun  // as recorded, oldest first
+	Marks                     []RunLine // what of the run belongs on the timeline of its pair, oldest first
 }
 
 // apply adds one record. Maps are replaced, never changed: a copy of a Run may have them.
 func (t *Told) apply(e Event) {
+	t.mark(e)
 	if e.Kind != EvRecord {
 		return
 	}

@@ -135,7 +135,8 @@ func (a *App) tick() tea.Cmd {
 func (a *App) read() {
 	snap := a.backend.Snapshot()
 	a.steady.hold(&snap, a.now())
-	a.snap, a.run, a.timeline = &snap, a.backend.Run(), a.backend.Timeline()
+	a.snap, a.run = &snap, a.backend.Run()
+	a.readTimeline(a.backend.Timeline())
 	a.meter.read(&a.env)
 	a.version++
 }
@@ -360,7 +361,9 @@ func (a *App) global(action Action) (tea.Cmd, bool) {
 	case actExec:
 		return a.shell(a.side, a.service), true
 	case actNote:
-		return open(newNote(&a.env)), true
+		return open(newNote(&a.env, a.noteOn())), true
+	case actTimeline:
+		return open(newTimeline(&a.env)), true
 	case actPin:
 		return a.pin(a.service), true
 	case actDetail:
@@ -391,6 +394,15 @@ func (a *App) global(action Action) (tea.Cmd, bool) {
 		return a.quit(), true
 	}
 	return nil, false
+}
+
+// noteOn is the run that a note is about: the one that is shown, or that has not come to its end;
+// empty: none.
+func (a *App) noteOn() string {
+	if r := a.run; r != nil && (a.top().Scope() == inRun || r.Unfinished()) {
+		return r.ID
+	}
+	return ""
 }
 
 // operate asks for a plan and says so meanwhile.

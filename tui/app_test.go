@@ -286,16 +286,16 @@ func TestNoTerminal(t *testing.T) {
 }
 
 func TestContainersOfOneMomentAreOneLine(t *testing.T) {
-	list := []Moment{{At: ago(0), Side: ops.Blue, Text: "tcs healthy"}}
+	list := []ops.Moment{{At: ago(0), Kind: ops.MomentEngine, Side: ops.Blue, Text: "tcs healthy"}}
 	for i, name := range names {
-		list = append(list, Moment{At: ago(time.Duration(i) * 8 * time.Second), Side: ops.Green, Text: name + " healthy"})
+		list = append(list, ops.Moment{At: ago(time.Duration(i) * 8 * time.Second), Kind: ops.MomentEngine, Side: ops.Green, Text: name + " healthy"})
 	}
 	list = append(list,
-		Moment{At: ago(3 * time.Minute), Side: ops.Green, Text: "traffic: out, was in service"},
-		Moment{At: ago(3 * time.Minute), Side: ops.Green, Text: "rebooted"},
-		Moment{At: ago(3 * time.Minute), Side: ops.Green, Text: "tcs exited 137"},
-		Moment{At: ago(3 * time.Minute), Side: ops.Green, Text: "sync exited 143"},
-		Moment{At: ago(9 * time.Minute), Side: ops.Green, Text: "tcs exited 137"},
+		ops.Moment{At: ago(3 * time.Minute), Kind: ops.MomentBalancer, Side: ops.Green, Text: "traffic: out, was in service"},
+		ops.Moment{At: ago(3 * time.Minute), Kind: ops.MomentHost, Side: ops.Green, Text: "rebooted"},
+		ops.Moment{At: ago(3 * time.Minute), Kind: ops.MomentEngine, Side: ops.Green, Text: "tcs exited 137"},
+		ops.Moment{At: ago(3 * time.Minute), Kind: ops.MomentEngine, Side: ops.Green, Text: "sync exited 143"},
+		ops.Moment{At: ago(9 * time.Minute), Kind: ops.MomentEngine, Side: ops.Green, Text: "tcs exited 137"},
 	)
 	var got []string
 	for _, m := range grouped(list) {

@@ -18,7 +18,8 @@ type Backend interface {
 	// Run is the run under way on the pair, started here or elsewhere, or else the last
 	// one started from this console; nil if there is none.
 	Run() *ops.Run
-	Timeline() []Moment
+	// Timeline is what happened to the pair, oldest first; a list that was returned never changes.
+	Timeline() []ops.Moment
 
 	// Plan takes a fresh look and makes the plan. A plan may come with checks that do not
 	// pass: then it must not be offered for confirmation.
@@ -35,6 +36,7 @@ type Backend interface {
 	Resume(ctx context.Context, run string, accept []ops.Risk) error
 	// Ask sends a request to the run under way; it is carried out at the next step boundary.
 	Ask(ctx context.Context, run string, ask ops.Ask) error
+	// Note puts a line of the operator on the record of a run or, without one, on the timeline.
 	Note(ctx context.Context, run, text string) error
 	// Past lists earlier runs, latest first.
 	Past(context.Context) ([]ops.Run, error)
@@ -68,14 +70,6 @@ type ChangedError struct{ Plan ops.Plan }
 
 func (*ChangedError) Error() string {
 	return "the pair has changed since this plan was made: nothing was started"
-}
-
-// Moment is a line of the timeline.
-type Moment struct {
-	At   time.Time
-	Side ops.Side // empty: the pair
-	Who  string   // "you" or a run id, empty: seen on the host
-	Text string
 }
 
 // ImageChoice is an image that a service could go back to.

@@ -296,8 +296,10 @@ func TestNothingStartsInHaste(t *testing.T) {
 			play(a, pass, rapid.SliceOfN(rapid.SampledFrom(keys), 1, 12).Draw(t, "keys")...)
 			play(a, pass, "esc", "esc", "esc", "esc", pause)
 		}
-		if len(f.calls) > 0 {
-			t.Fatalf("started: %v", f.calls)
+		for _, call := range f.calls {
+			if !strings.HasPrefix(call, "note ") { // a word of the operator's starts nothing
+				t.Fatalf("started: %v", f.calls)
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -45,7 +46,8 @@ type env struct {
 	// What the backend last said, and a number that grows whenever any of it changes.
 	snap     *ops.Snapshot
 	run      *ops.Run // nil: none
-	timeline []Moment
+	timeline []ops.Moment
+	recent   []ops.Moment // of it what stands below the cards, the latest first
 	meter    meter
 	usage    usage
 	version  uint64
@@ -53,6 +55,30 @@ type env struct {
 
 	side    ops.Side // the side that keys act on
 	service string   // the selected service; empty: none
+}
+
+// recentMost is how many moments the pair screen looks at.
+const recentMost = 200
+
+// readTimeline takes in the timeline. A finding that has come stands above among the findings: below
+// the cards it is left out.
+func (e *env) readTimeline(list []ops.Moment) {
+	e.timeline, e.recent = list, nil
+	for _, m := range slices.Backward(list[max(len(list)-recentMost, 0):]) {
+		if m.Finding == nil || m.Finding.Cleared {
+			e.recent = append(e.recent, m)
+		}
+	}
+}
+
+// keyOf is the key of an action, as it is shown.
+func (e *env) keyOf(action Action) string {
+	for i := range e.keys {
+		if e.keys[i].Action == action {
+			return e.keys[i].Show
+		}
+	}
+	return ""
 }
 
 // clock writes a time of day: "14:03:22Z".

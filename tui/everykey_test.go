@@ -11,7 +11,7 @@ import (
 
 // everyScreen is how each screen is reached, from the pair.
 var everyScreen = map[string][]string{
-	"pair": nil, "filter": {"/"}, "palette": {":"}, "help": {"?"}, "findings": {"f"}, "details": {"enter"}, "logs": {"l"}, "search in logs": {"l", "/"},
+	"pair": nil, "filter": {"/"}, "palette": {":"}, "help": {"?"}, "findings": {"f"}, "details": {"enter"}, "logs": {"l"}, "search in logs": {"l", "/"}, "timeline": {"T"}, "filter of the timeline": {"T", "/"},
 	"themes": {"t"}, "roll back": {"b"}, "jobs": {"J"}, "patch": {"P"}, "canary": {"c"}, "drain": {"d"}, "recover": {"R"}, "put back": {"u"},
 	"restart": {"space", "r"}, "run": {"v"}, "note": {"v", "n"}, "stop?": {"v", "x"}, "roll back?": {"v", "b"}, "resume?": {"v", "s"}, "quit?": {"ctrl+c"},
 }

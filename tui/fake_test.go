@@ -24,7 +24,7 @@ type fake struct {
 	changed  chan struct{}
 	snap     ops.Snapshot
 	run      *ops.Run
-	timeline []Moment
+	timeline []ops.Moment
 	readOnly bool
 	pinned   bool // started with --read-only
 
@@ -53,7 +53,7 @@ func newFake(snap ops.Snapshot) *fake {
 func (f *fake) Changed() <-chan struct{}     { return f.changed }
 func (f *fake) Snapshot() ops.Snapshot       { return f.snap }
 func (f *fake) Run() *ops.Run                { return f.run }
-func (f *fake) Timeline() []Moment           { return f.timeline }
+func (f *fake) Timeline() []ops.Moment       { return f.timeline }
 func (f *fake) Usual(k string) time.Duration { return f.usual[k] }
 func (f *fake) ReadOnly() bool               { return f.readOnly }
 

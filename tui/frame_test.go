@@ -166,9 +166,9 @@ func TestHostileNames(t *testing.T) {
 		s.Findings[0].Title, s.Balancer.Name, s.Pair.Name = name, name, name
 		for _, size := range sizes {
 			f := newFake(s)
-			f.timeline = []Moment{{At: noon, Text: name, Who: name}}
+			f.timeline = []ops.Moment{{At: noon, Text: name, Who: name, Kind: ops.MomentKind(name), Side: ops.Side(name), Run: name}}
 			a := newConsole(f, size.W, size.H)
-			for _, keys := range [][]string{{}, {"enter"}, {"esc", "f"}, {"esc", ":"}} {
+			for _, keys := range [][]string{{}, {"enter"}, {"esc", "f"}, {"esc", "T"}, {"esc", ":"}} {
 				press(a, keys...)
 				frame := a.View().Content
 				checkFrame(t, frame, size)
@@ -190,7 +190,7 @@ func TestHostileNames(t *testing.T) {
 // TestAnyPairFits draws pairs of every kind at every size: no line is ever too long or
 // too short, whatever is pressed.
 func TestAnyPairFits(t *testing.T) {
-	keys := []string{"tab", "up", "down", "j", "k", "g", "G", "pgup", "pgdown", "space", "/", "a", "esc", "enter", "f", "?", ":", "t", "m", "ctrl+o", "ctrl+p", "ctrl+l", "u"}
+	keys := []string{"tab", "up", "down", "j", "k", "g", "G", "pgup", "pgdown", "space", "/", "a", "esc", "enter", "f", "T", "1", "?", ":", "t", "m", "ctrl+o", "ctrl+p", "ctrl+l", "u"}
 	word := rapid.OneOf(rapid.SampledFrom(names), rapid.SampledFrom(hostile[:15]), rapid.String())
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.SampledFrom([]func() ops.Snapshot{calm, incident, oneDown, bothDown, stale, empty}).Draw(t, "situation")()

@@ -8,22 +8,23 @@ type Scope string
 
 // The scopes.
 const (
-	inPair    Scope = "pair"
-	inFilter  Scope = "filter"  // typing the filter of the pair screen
-	inPalette Scope = "palette" // typing a command
-	inList    Scope = "list"    // findings, help: read and scroll
-	inDetails Scope = "details" // of a service
-	inNotice  Scope = "notice"
-	inConfirm Scope = "confirm" // disruptive: y
-	inNamed   Scope = "named"   // destructive: the side's name
-	inTyped   Scope = "typed"   // reasons and notes
-	inAsk     Scope = "ask"     // a question that y answers
-	inRefused Scope = "refused" // a dialog that cannot be confirmed
-	inRisky   Scope = "risky"   // a dialog that can be once a risk is accepted
-	inChoose  Scope = "choose"
-	inRun     Scope = "run"
-	inLogs    Scope = "logs"
-	anywhere  Scope = ""
+	inPair     Scope = "pair"
+	inFilter   Scope = "filter"  // typing the filter of the pair screen
+	inPalette  Scope = "palette" // typing a command
+	inList     Scope = "list"    // findings, help: read and scroll
+	inDetails  Scope = "details" // of a service
+	inNotice   Scope = "notice"
+	inConfirm  Scope = "confirm" // disruptive: y
+	inNamed    Scope = "named"   // destructive: the side's name
+	inTyped    Scope = "typed"   // reasons and notes
+	inAsk      Scope = "ask"     // a question that y answers
+	inRefused  Scope = "refused" // a dialog that cannot be confirmed
+	inRisky    Scope = "risky"   // a dialog that can be once a risk is accepted
+	inChoose   Scope = "choose"
+	inRun      Scope = "run"
+	inLogs     Scope = "logs"
+	inTimeline Scope = "timeline"
+	anywhere   Scope = ""
 )
 
 // Group orders the help screen.
@@ -35,12 +36,13 @@ const (
 	looking    Group = "Look"
 	running    Group = "Run"
 	logging    Group = "Logs"
+	recalling  Group = "Timeline"
 	moving     Group = "Move"
 	dialogs    Group = "Dialogs"
 	console    Group = "Console"
 )
 
-var groups = []Group{operations, looking, running, logging, moving, dialogs, console}
+var groups = []Group{operations, looking, running, logging, recalling, moving, dialogs, console}
 
 // Action is what a key asks for.
 type Action string
@@ -68,6 +70,8 @@ const (
 	actPalette  Action = "command"
 	actHelp     Action = "help"
 	actNote     Action = "note"
+	actTimeline Action = "timeline"
+	actKind     Action = "kind"
 
 	actPause    Action = "pause"
 	actContinue Action = "continue"
@@ -153,8 +157,8 @@ func (b *Binding) reason(e *env) string {
 }
 
 var (
-	reading   = []Scope{inPair, inList, inDetails, inRun, inLogs} // screens where single letters are commands
-	scrolling = []Scope{inPair, inList, inDetails, inRun, inLogs, inChoose, inPalette, inConfirm, inNamed, inTyped, inRefused, inRisky, inNotice}
+	reading   = []Scope{inPair, inList, inDetails, inRun, inLogs, inTimeline} // screens where single letters are commands
+	scrolling = []Scope{inPair, inList, inDetails, inRun, inLogs, inTimeline, inChoose, inPalette, inConfirm, inNamed, inTyped, inRefused, inRisky, inNotice}
 	briefings = []Scope{inConfirm, inNamed, inRefused, inRisky} // dialogs of a plan, where nothing but the name is typed
 )
 
@@ -183,7 +187,7 @@ var table = []Binding{
 	{Keys: []string{"a"}, Show: "a", Words: "skip", Help: "Go on without what the run stopped at: a named risk, with a reason, on the record.", Group: running, Scopes: []Scope{inRun}, Action: actSkip, Level: ops.Disruptive, When: whenSkippable},
 	{Keys: []string{"enter"}, Show: "enter", Words: "unfold", Help: "Show the steps of a group one by one, or fold them again.", Group: running, Scopes: []Scope{inRun}, Action: actAccept},
 	{Keys: []string{"b"}, Show: "b", Words: "roll back", Help: "Take back what the run has done, in reverse.", Group: running, Scopes: []Scope{inRun}, Action: actTakeBack, Level: ops.Disruptive, Bar: true, When: whenTakeable},
-	{Keys: []string{"n"}, Show: "n", Words: "note", Help: "Write a note into the journal of the run.", Group: running, Scopes: []Scope{inRun, inPair}, Action: actNote, When: whenRun},
+	{Keys: []string{"n"}, Show: "n", Words: "note", Help: "Write a note into the journal of the run.", Group: running, Scopes: []Scope{inRun}, Action: actNote, When: whenRun},
 
 	{Keys: []string{"v"}, Show: "v", Words: "view run", Help: "Watch the run under way, or the last one.", Group: looking, Scopes: []Scope{inPair}, Action: actRun, When: whenRun},
 	{Keys: []string{"l"}, Show: "l", Words: "logs", Help: "Follow the logs of the service.", Group: looking, Scopes: []Scope{inPair, inDetails, inRun}, Action: actLogs, Bar: true, When: whenService},
@@ -192,6 +196,8 @@ var table = []Binding{
 	{Keys: []string{"*"}, Show: "*", Words: "pin", Help: "Keep reading CPU and memory of the service, or stop: in the details, and in the table where it has room.", Group: looking, Scopes: []Scope{inPair}, Action: actPin, When: whenService},
 	{Keys: []string{"*"}, Show: "*", Words: "pin", Scopes: []Scope{inDetails}, Action: actPin, Bar: true, When: whenService},
 	{Keys: []string{"f"}, Show: "f", Words: "findings", Help: "What is wrong, why, and what to do.", Group: looking, Scopes: []Scope{inPair}, Action: actFindings, Bar: true},
+	{Keys: []string{"T"}, Show: "T", Words: "timeline", Help: "What happened to the pair: containers, traffic, packages, runs, findings, notes.", Group: looking, Scopes: []Scope{inPair, inRun}, Action: actTimeline},
+	{Keys: []string{"n"}, Show: "n", Words: "note", Help: "Write a note on the timeline; during a run, into its journal.", Group: looking, Scopes: []Scope{inPair}, Action: actNote},
 	{Keys: []string{"/"}, Show: "/", Words: "filter", Help: "Show only services whose name has the text.", Group: looking, Scopes: []Scope{inPair}, Action: actFilter, Bar: true},
 	{Keys: []string{"/"}, Show: "/", Words: "search", Help: "Search in the logs, in any case.", Group: logging, Scopes: []Scope{inLogs}, Action: actSearch, Bar: true},
 	{Keys: []string{"n"}, Show: "n", Words: "next", Help: "Go to the next line found.", Group: logging, Scopes: []Scope{inLogs}, Action: actNext, Bar: true},
@@ -204,11 +210,16 @@ var table = []Binding{
 	{Keys: []string{"S"}, Show: "S", Words: "save", Help: "Save the lines to a file that only you may read.", Group: logging, Scopes: []Scope{inLogs}, Action: actSave, Bar: true},
 	{Keys: []string{"w"}, Show: "w", Words: "wrap", Help: "Wrap long lines, or cut them.", Group: logging, Scopes: []Scope{inLogs}, Action: actWrap, Bar: true},
 	{Keys: []string{"t"}, Show: "t", Words: "times", Help: "The time of every line, with its date, or no times.", Group: logging, Scopes: []Scope{inLogs}, Action: actTimes},
+	{Keys: []string{"/"}, Show: "/", Words: "filter", Help: "Show only moments that have the text, in any case.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actFilter, Bar: true},
+	{Keys: []string{"1", "2", "3", "4", "5", "6", "7", "8", "0"}, Show: "1-8", Words: "kind", Help: "Show this kind of moments, and others whose numbers follow; 0 shows all.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actKind, Bar: true},
+	{Keys: []string{"tab"}, Show: "tab", Words: "side", Help: "What is about blue, about green, or all.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actSide, Bar: true},
+	{Keys: []string{"f"}, Show: "f", Words: "follow", Help: "Go to the latest and stay there, or stop.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actFollow, Bar: true},
+	{Keys: []string{"n"}, Show: "n", Words: "note", Help: "Write a note on the timeline; during a run, into its journal.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actNote, Bar: true},
 	{Keys: []string{":"}, Show: ":", Words: "command", Help: "Find any command by its name, such as \"logs tcs\".", Group: looking, Scopes: []Scope{inPair, inRun}, Action: actPalette, Bar: true},
 
 	{Keys: []string{"space"}, Show: "space", Words: "mark", Help: "Mark the service, for a restart of several.", Group: moving, Scopes: []Scope{inPair}, Action: actMark, When: whenService},
-	{Keys: []string{"up", "k"}, Show: "↑ k", Words: "up", Help: "One line up.", Group: moving, Scopes: []Scope{inPair, inList, inDetails, inRun, inLogs, inChoose}, Action: actUp},
-	{Keys: []string{"down", "j"}, Show: "↓ j", Words: "down", Help: "One line down.", Group: moving, Scopes: []Scope{inPair, inList, inDetails, inRun, inLogs, inChoose}, Action: actDown},
+	{Keys: []string{"up", "k"}, Show: "↑ k", Words: "up", Help: "One line up.", Group: moving, Scopes: []Scope{inPair, inList, inDetails, inRun, inLogs, inTimeline, inChoose}, Action: actUp},
+	{Keys: []string{"down", "j"}, Show: "↓ j", Words: "down", Help: "One line down.", Group: moving, Scopes: []Scope{inPair, inList, inDetails, inRun, inLogs, inTimeline, inChoose}, Action: actDown},
 	{Keys: []string{"up", "ctrl+p"}, Words: "up", Scopes: []Scope{inPalette}, Action: actUp},
 	{Keys: []string{"down", "ctrl+n"}, Words: "down", Scopes: []Scope{inPalette}, Action: actDown},
 	{Keys: []string{"up"}, Words: "up", Scopes: []Scope{inConfirm, inNamed, inTyped, inRefused, inRisky, inNotice, inFilter}, Action: actUp},
@@ -229,18 +240,18 @@ var table = []Binding{
 	{Keys: []string{"enter"}, Show: "enter", Words: "keep", Help: "Keep the filter and go back to the rows.", Group: dialogs, Scopes: []Scope{inFilter}, Action: actAccept, Bar: true},
 	{Keys: []string{"esc"}, Show: "esc", Words: "clear", Help: "Show every service again.", Group: dialogs, Scopes: []Scope{inFilter}, Action: actBack, Bar: true},
 	{Keys: []string{"enter"}, Show: "enter", Words: "choose", Help: "Choose, where that changes nothing yet.", Group: dialogs, Scopes: []Scope{inChoose, inPalette, inNotice, inList, inDetails, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky}, Action: actAccept},
-	{Keys: []string{"esc"}, Show: "esc", Words: "back", Help: "Close, or cancel.", Group: dialogs, Scopes: []Scope{inPair, inPalette, inList, inDetails, inLogs}, Action: actBack},
+	{Keys: []string{"esc"}, Show: "esc", Words: "back", Help: "Close, or cancel.", Group: dialogs, Scopes: []Scope{inPair, inPalette, inList, inDetails, inLogs, inTimeline}, Action: actBack},
 	{Keys: []string{"esc"}, Show: "esc", Words: "cancel", Scopes: []Scope{inConfirm, inNamed, inTyped, inAsk, inRisky, inChoose}, Action: actBack},
 	{Keys: []string{"esc"}, Show: "esc", Words: "close", Scopes: []Scope{inRefused, inNotice}, Action: actBack},
 
 	{Keys: []string{"ctrl+o"}, Show: "^o", Words: "read-only", Help: "Switch read-only on or off: nothing can be changed while it is on.", Group: console, Scopes: []Scope{anywhere}, Action: actReadOnly},
-	{Keys: []string{"ctrl+p"}, Show: "^p", Words: "presenter", Help: "For an audience: hide hosts and addresses, show the keys typed.", Group: console, Scopes: []Scope{inPair, inList, inDetails, inRun, inLogs, inNotice, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky, inChoose, inFilter}, Action: actPresent},
-	{Keys: []string{"t"}, Show: "t", Words: "theme", Help: "Choose a colour theme, with the screen in it as you go.", Group: console, Scopes: []Scope{inPair, inList, inDetails, inRun}, Action: actTheme},
-	{Keys: []string{"m"}, Show: "m", Words: "mouse", Help: "Mouse on or off; off, the terminal selects text.", Group: console, Scopes: []Scope{inPair, inRun, inLogs}, Action: actMouse},
+	{Keys: []string{"ctrl+p"}, Show: "^p", Words: "presenter", Help: "For an audience: hide hosts and addresses, show the keys typed.", Group: console, Scopes: []Scope{inPair, inList, inDetails, inRun, inLogs, inTimeline, inNotice, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky, inChoose, inFilter}, Action: actPresent},
+	{Keys: []string{"t"}, Show: "t", Words: "theme", Help: "Choose a colour theme, with the screen in it as you go.", Group: console, Scopes: []Scope{inPair, inList, inDetails, inRun, inTimeline}, Action: actTheme},
+	{Keys: []string{"m"}, Show: "m", Words: "mouse", Help: "Mouse on or off; off, the terminal selects text.", Group: console, Scopes: []Scope{inPair, inRun, inLogs, inTimeline}, Action: actMouse},
 	{Keys: []string{"ctrl+l"}, Show: "^l", Words: "redraw", Help: "Draw the whole screen afresh.", Group: console, Scopes: []Scope{anywhere}, Action: actRedraw},
 	{Keys: []string{"?"}, Show: "?", Words: "help", Help: "Every key.", Group: console, Scopes: reading, Action: actHelp, Bar: true},
 	{Keys: []string{"q"}, Show: "q", Words: "quit", Help: "Leave the console; a run goes on without it.", Group: console, Scopes: []Scope{inPair}, Action: actQuit},
-	{Keys: []string{"q"}, Words: "back", Scopes: []Scope{inList, inDetails, inRun, inLogs}, Action: actBack},
+	{Keys: []string{"q"}, Words: "back", Scopes: []Scope{inList, inDetails, inRun, inLogs, inTimeline}, Action: actBack},
 	{Keys: []string{"ctrl+c"}, Show: "^c", Words: "quit", Help: "Leave the console from anywhere.", Group: console, Scopes: []Scope{anywhere}, Action: actLeave},
 }
 

@@ -99,9 +99,11 @@ func (e *env) people() []string {
 	if e.run != nil {
 		add(e.run.By)
 	}
-	for _, m := range e.timeline {
-		if strings.Contains(m.Who, "@") { // else a run, or you
-			add(m.Who)
+	known := map[string]bool{}
+	for i := range e.timeline {
+		if who := e.timeline[i].Who; who != "" && !known[who] {
+			known[who] = true
+			add(who)
 		}
 	}
 	for _, side := range ops.Sides {

@@ -315,13 +315,13 @@ func (p *pair) layout(area Size) layout {
 	}
 	wantRows, found := max(len(p.rows), 1), max(min(len(p.snap.Findings), 4), 1)
 	if left > 6 {
-		l.findings, l.moments = take(min(found, 2)), take(min(len(p.timeline), 1))
+		l.findings, l.moments = take(min(found, 2)), take(min(len(p.recent), 1))
 	} else if left > 3 {
 		l.findings = take(1)
 	}
 	l.rows = take(wantRows)
 	l.findings += take(found - l.findings)
-	moments := take(min(len(p.timeline), 3) - l.moments)
+	moments := take(min(len(p.recent), 3) - l.moments)
 	l.moments += moments
 	if left >= 2 && l.findings > 0 {
 		l.space = 1
@@ -338,7 +338,7 @@ func (p *pair) layout(area Size) layout {
 			take(1)
 		}
 	}
-	l.moments += take(min(len(p.timeline)-l.moments, left/2))
+	l.moments += take(min(len(p.recent)-l.moments, left/2))
 	l.fill = left
 	l.rowsAt = l.air + 1 + l.head + l.gap + 1
 	return l

@@ -76,48 +76,50 @@ const oneMoment = 30 * time.Second
 
 // grouped puts lines that say the same of several containers of a side, shortly after each
 // other, into one: what else happened then is not pushed away. The list has the latest first.
-func grouped(list []Moment) []Moment {
-	type group struct {
-		Moment
-		what  string
-		n     int
-		since time.Time
-	}
-	var groups []group
+func grouped(list []ops.Moment) []momentLine {
+	var lines []momentLine
+	var sinces []time.Time // of the earliest of each
 	for _, m := range list {
-		what := momentWhat(m.Text)
-		i := slices.IndexFunc(groups, func(g group) bool {
-			return what != "" && g.what == what && g.Side == m.Side && g.Who == m.Who && g.since.Sub(m.At) <= oneMoment
-		})
+		name, what := containerWhat(&m)
+		i := -1
+		for j := len(lines) - 1; j >= 0 && what != "" && lines[j].At.Sub(m.At) <= 10*oneMoment; j-- {
+			l := &lines[j]
+			if _, same := containerWhat(&l.Moment); same == what && l.Side == m.Side && sinces[j].Sub(m.At) <= oneMoment {
+				i = j
+				break
+			}
+		}
 		if i < 0 {
-			groups = append(groups, group{m, what, 1, m.At})
+			lines, sinces = append(lines, momentLine{Moment: m, names: []string{name}}), append(sinces, m.At)
 			continue
 		}
-		groups[i].n++
-		groups[i].since = m.At
+		lines[i].names, sinces[i] = append(lines[i].names, name), m.At
 	}
-	out := make([]Moment, len(groups))
-	for i, g := range groups {
-		if out[i] = g.Moment; g.n > 1 {
-			out[i].Text = some(g.n, "container") + " " + g.what
+	for i := range lines {
+		l := &lines[i]
+		if len(l.names) == 1 {
+			l.names = nil
+			continue
 		}
+		_, what := containerWhat(&l.Moment)
+		slices.Reverse(l.names) // as they came
+		l.Text = some(len(l.names), "container") + " " + what
 	}
-	return out
+	return lines
 }
 
-// momentWhat is what a line of the timeline says of a container, without its name; empty:
-// it is not about a container.
-func momentWhat(text string) string {
-	name, what, ok := strings.Cut(text, " ")
-	if !ok || strings.HasSuffix(name, ":") {
-		return ""
+// containerWhat is of which container a moment tells, and what; empty: of none.
+func containerWhat(m *ops.Moment) (name, what string) {
+	name, what, ok := strings.Cut(m.Text, " ")
+	if !ok || m.Kind != ops.MomentEngine || strings.HasSuffix(name, ":") {
+		return "", ""
 	}
 	for _, word := range containerWords {
 		if what == word || strings.HasPrefix(what, word+" ") || strings.HasPrefix(what, word+":") {
-			return what
+			return name, what
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // containerWords begin what is said of containers: their states, and what becomes of them.
@@ -126,17 +128,29 @@ var containerWords = []string{
 }
 
 func (p *pair) moments(page *style.Page) {
-	list := slices.Clone(p.timeline)
-	slices.SortStableFunc(list, func(a, b Moment) int { return b.At.Compare(a.At) })
-	list = grouped(list)
-	for _, m := range list[:min(len(list), p.plan.moments)] {
+	list := grouped(p.recent)
+	today := p.local(p.now()).Format(time.DateOnly)
+	for i, m := range list[:min(len(list), p.plan.moments)] {
 		who, ink := string(m.Side), sideInk(m.Side)
 		switch {
-		case m.Who == "you":
-			who, ink = m.Who, style.Focus
+		case m.Kind == ops.MomentNote:
+			who, ink = "note", style.Focus
 		case who == "":
 			who = "pair"
 		}
-		page.Space(1).Put(style.Muted, p.clock(m.At)).Space(2).Cell(ink, who, 6).Put(style.Soft, m.Text).End()
+		at := p.clock(m.At)
+		if p.local(m.At).Format(time.DateOnly) != today {
+			at = p.local(m.At).Format("2 Jan")
+		}
+		hint := ""
+		if i == 0 {
+			hint = "timeline"
+			page.Limit(page.Width() - page.Measure(hint) - 6)
+		}
+		page.Space(1).Cell(style.Muted, at, len("15:04:05Z")).Space(2).Cell(ink, who, 6).Put(style.Soft, m.Text)
+		if hint != "" {
+			page.Limit(page.Width()-1).To(page.Width()-page.Measure(hint)-4).Put(style.Key, p.keyOf(actTimeline)).Space(2).Put(style.Muted, hint)
+		}
+		page.End()
 	}
 }

@@ -124,11 +124,11 @@ func incident() ops.Snapshot {
 	return s
 }
 
-func incidentTimeline() []Moment {
-	return []Moment{
-		{At: ago(31 * time.Second), Side: ops.Green, Text: "revalidation exited 1, restarting in a loop (6 in 5 min)"},
-		{At: ago(135 * time.Second), Who: "you", Text: "note: users report upload missing when green is out"},
-		{At: ago(282 * time.Second), Side: ops.Blue, Text: "docker package upgraded, engine still the old process"},
+func incidentTimeline() []ops.Moment {
+	return []ops.Moment{
+		{At: ago(282 * time.Second), Kind: ops.MomentPackages, Side: ops.Blue, Text: "engine package 26.1.5, was 20.10.24"},
+		{At: ago(135 * time.Second), Kind: ops.MomentNote, Who: "ada@desk1", Text: "users report upload missing when green is out"},
+		{At: ago(31 * time.Second), Kind: ops.MomentEngine, Side: ops.Green, Text: "revalidation restarted by the engine (6 times so far), last exit status 1"},
 	}
 }
 

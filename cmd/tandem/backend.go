@@ -17,6 +17,7 @@ import (
 	"tandem/ops/lock"
 	"tandem/ops/plans"
 	"tandem/ops/steps"
+	"tandem/ops/timeline"
 	"tandem/tui"
 )
 
@@ -31,25 +32,30 @@ type backend struct {
 
 	changed chan struct{}
 
+	log       *timeline.Log
+	recording sync.Mutex
+	chored    string // the last line of the chores
+
 	mu       sync.Mutex
 	snap     ops.Snapshot
 	run      *ops.Run
 	past     []ops.Run
-	timeline []tui.Moment
-	done     []tui.Moment // by chores
-	follows  string       // run that is being followed
+	timeline []ops.Moment
+	telling  telling
+	follows  string // run that is being followed
 	unfollow context.CancelFunc
 	locked   bool // read-only for good
 }
 
 func newBackend(ctx context.Context, s *session, g *globals) *backend {
 	ctx, cancel := context.WithCancel(ctx)
-	b := &backend{s: s, ctx: ctx, cancel: cancel, changed: make(chan struct{}, 1), locked: g.readOnly}
+	b := &backend{s: s, ctx: ctx, cancel: cancel, changed: make(chan struct{}, 1), log: s.timeline(), locked: g.readOnly}
 	b.live = s.inspector.Live(ctx)
 	b.tasks, ctx = errgroup.WithContext(ctx)
 	b.reloadPast()
 	b.refresh()
 	b.tasks.Go(func() error { return b.watch(ctx) })
+	b.tasks.Go(func() error { b.trackFindings(ctx); return nil })
 	b.tasks.Go(func() error { b.chores(ctx); return nil })
 	return b
 }
@@ -93,11 +99,13 @@ func (b *backend) chores(ctx context.Context) {
 	for first := true; ; first = false {
 		snap := b.Snapshot()
 		if first || leftover(&snap) {
-			b.tell(b.s.tidy(ctx, &snap))
+			for _, text := range b.s.tidy(ctx, &snap) {
+				b.chore(text)
+			}
 		}
 		if schedule.due(&snap, time.Now()) != "" {
 			if err := schedule.run(ctx, snap); err != nil && ctx.Err() == nil {
-				b.tell([]string{"a canary on schedule did not begin: " + err.Error()})
+				b.chore("a canary on schedule did not begin: " + err.Error())
 			}
 			b.reloadPast()
 			b.live.Poke()
@@ -110,20 +118,17 @@ func (b *backend) chores(ctx context.Context) {
 	}
 }
 
+// chore puts what was done by itself on the timeline, once in a row.
+func (b *backend) chore(text string) {
+	if text != b.chored {
+		b.chored = text
+		b.happened(ops.Moment{Kind: ops.MomentRun, Text: text}) // what cannot be saved is said there
+	}
+}
+
 // leftover tells whether a canary's container is seen on either side.
 func leftover(snap *ops.Snapshot) bool {
 	return slices.ContainsFunc(snap.Blue.Others, steps.IsCanary) || slices.ContainsFunc(snap.Green.Others, steps.IsCanary)
-}
-
-// tell adds lines to the timeline, each once in a row.
-func (b *backend) tell(lines []string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, text := range lines {
-		if n := len(b.done); n == 0 || b.done[n-1].Text != text {
-			b.done = append(b.done, tui.Moment{At: time.Now(), Text: text})
-		}
-	}
 }
 
 func (b *backend) signal() {
@@ -140,17 +145,11 @@ func (b *backend) refresh() bool {
 	addKnown(b.past, &snap)
 	b.mu.Unlock()
 	snap.Findings = findings.All(snap, time.Now()) // canaries and ages are not the live view's
-	moments := b.live.Moments()
+	told, _ := b.record(b.live.Moments()...)       // what cannot be saved is said on the timeline
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	news := !snap.At.Equal(b.snap.At) || len(moments)+len(b.done) != len(b.timeline) || !reflect.DeepEqual(snap.Findings, b.snap.Findings)
+	news := told || !snap.At.Equal(b.snap.At) || !reflect.DeepEqual(snap.Findings, b.snap.Findings)
 	b.snap = snap
-	b.timeline = b.timeline[:0:0]
-	for _, m := range moments {
-		b.timeline = append(b.timeline, tui.Moment{At: m.At, Side: m.Side, Text: m.Text})
-	}
-	b.timeline = append(b.timeline, b.done...)
-	slices.SortStableFunc(b.timeline, func(x, y tui.Moment) int { return x.At.Compare(y.At) })
 	return news
 }
 
@@ -227,7 +226,9 @@ func (b *backend) followRemote(ctx context.Context, info ops.LockInfo) {
 				run.Ended, run.Outcome = run.LastAt, ops.OutcomeStopped
 			}
 			if run.ID == info.Run && (err == nil || shown == nil || shown.ID != run.ID || run.Events > shown.Events) {
-				b.show(ctx, &run)
+				if b.show(ctx, &run) { // no journal here has it
+					b.record(run.Moments()...)
+				}
 			}
 			select {
 			case <-ctx.Done():
@@ -245,33 +246,43 @@ func (b *backend) followRemote(ctx context.Context, info ops.LockInfo) {
 // endRemote marks a run of another machine whose lock is gone as over.
 func (b *backend) endRemote(id string) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.follows == id {
 		b.follows = ""
 	}
 	if b.run == nil || b.run.ID != id || !b.run.Ended.IsZero() {
+		b.mu.Unlock()
 		return
 	}
 	run := *b.run
 	run.Ended, run.Outcome = run.LastAt, unlocked(&run)
-	b.run = &run
+	b.run, b.telling.now = &run, &run
+	b.mu.Unlock()
+	b.record(run.Moments()...)
 	b.signal()
 }
 
 // show puts the run on the screen, unless it is followed no longer.
-func (b *backend) show(ctx context.Context, run *ops.Run) {
+// It tells whether the timeline has become another one by that.
+func (b *backend) show(ctx context.Context, run *ops.Run) (news bool) {
 	b.mu.Lock()
 	if ctx.Err() == nil {
 		b.run = run
+		if !sameStory(run, b.telling.now) {
+			b.telling.now, news = run, true
+			b.timeline = b.telling.all()
+		}
 	}
 	b.mu.Unlock()
 	b.signal()
+	return news
 }
 
 func (b *backend) reloadPast() {
 	runs, _ := b.s.past() // a journal that cannot be read does not hide the others
 	b.mu.Lock()
 	b.past = runs
+	b.telling.past(runs)
+	b.timeline = b.telling.all()
 	b.mu.Unlock()
 }
 
@@ -291,7 +302,7 @@ func (b *backend) Run() *ops.Run {
 	return b.run
 }
 
-func (b *backend) Timeline() []tui.Moment {
+func (b *backend) Timeline() []ops.Moment {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.timeline
@@ -382,6 +393,12 @@ func (b *backend) Ask(_ context.Context, id string, ask ops.Ask) error {
 }
 
 func (b *backend) Note(_ context.Context, id, text string) error {
+	if id == "" {
+		if err := b.happened(ops.Moment{Kind: ops.MomentNote, Who: operator(), Text: text}); err != nil {
+			return &ops.Problem{Doing: "saving the note", Err: err, Hint: "it stays on the timeline while this console is open; see to the folder"}
+		}
+		return nil
+	}
 	if b.ReadOnly() { // its runner copies it to the hosts
 		return &ops.Problem{Doing: "noting in run " + id, Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
 	}

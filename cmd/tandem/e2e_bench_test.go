@@ -112,7 +112,7 @@ func BenchmarkE2ERecover(b *testing.B) {
 			b.Fatal(err)
 		}
 		timed(&ours, s.command(b.Context(), "run", "recover", "green", "--yes"))
-		fmt.Fprintln(os.Stderr, timeline(s.runs()[0])) // b.Log cuts it short
+		fmt.Fprintln(os.Stderr, stretch(s.runs()[0])) // b.Log cuts it short
 		timed(&theirs, playbook(b, r, s, fmt.Sprintf("10.%d.0.0/16", pool+1)))
 	}
 	b.ReportMetric(0, "ns/op") // of both together: without meaning
@@ -121,8 +121,8 @@ func BenchmarkE2ERecover(b *testing.B) {
 	b.ReportMetric(median(theirs).Seconds()/median(ours).Seconds(), "times-faster")
 }
 
-// timeline is when each step of a run began, and how long it took.
-func timeline(run ops.Run) string {
+// stretch is when each step of a run began, and how long it took.
+func stretch(run ops.Run) string {
 	var b strings.Builder
 	for _, step := range run.Steps {
 		fmt.Fprintf(&b, "\n%6.1f s  %-34s %6.1f s", step.Started.Sub(run.Started).Seconds(), step.Doc.ID, step.Ended.Sub(step.Started).Seconds())

@@ -31,6 +31,7 @@ var layers = map[string][]string{
 	"ops/config":   {"ops"},
 	"ops/notify":   {},
 	"ops/remote":   {"ops"},
+	"ops/timeline": {"ops"},
 
 	"ops/lb":         {"ops", "ops/lb/command", "ops/lb/elbv2", "ops/lb/haproxy"},
 	"ops/lb/command": {"ops"},
@@ -49,7 +50,7 @@ var layers = map[string][]string{
 
 	"cmd/tandem": {
 		"ops", "ops/config", "ops/findings", "ops/inspect", "ops/journal", "ops/lab", "ops/lb", "ops/lb/command",
-		"ops/lb/elbv2", "ops/lb/haproxy", "ops/lock", "ops/notify", "ops/plans", "ops/remote", "ops/report", "ops/runner", "ops/steps",
+		"ops/lb/elbv2", "ops/lb/haproxy", "ops/lock", "ops/notify", "ops/plans", "ops/remote", "ops/report", "ops/runner", "ops/steps", "ops/timeline",
 		"themes", "tui", "tui/cast", "tui/style",
 	},
 }

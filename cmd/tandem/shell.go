@@ -230,19 +230,11 @@ func (b *backend) Shell(ctx context.Context, side ops.Side, service string) (tui
 		return nil, &ops.Problem{Doing: "opening a shell", Side: side, Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
 	}
 	snap := b.Snapshot()
-	sh, err := b.s.openShell(ctx, &snap, side, service, func(text string) { b.happened(side, text) })
+	sh, err := b.s.openShell(ctx, &snap, side, service, func(text string) {
+		b.happened(ops.Moment{Kind: ops.MomentShell, Side: side, Who: operator(), Text: text}) // what cannot be saved is told on the timeline
+	})
 	if err != nil {
 		return nil, err
 	}
 	return sh, nil
-}
-
-// happened puts what was done from here on the timeline of a side.
-func (b *backend) happened(side ops.Side, text string) {
-	b.mu.Lock()
-	b.done = append(b.done, tui.Moment{At: time.Now(), Side: side, Text: text})
-	b.mu.Unlock()
-	if b.refresh() {
-		b.signal()
-	}
 }

@@ -40,6 +40,15 @@ type known struct {
 	missing int         // looks in a row that could have seen it, without it
 }
 
+// Resume goes on from what was told before, by a process that is gone: that is no news again, and
+// what has cleared since is told.
+func (t *Tracker) Resume(told []ops.Finding) {
+	t.begun, t.known = true, nil
+	for _, f := range told {
+		t.known = append(t.known, known{last: f, told: f})
+	}
+}
+
 // See takes the next look, and returns what is to be told: what is new or has changed, in the
 // order of the findings, then what has cleared.
 func (t *Tracker) See(snap *ops.Snapshot) []Change {

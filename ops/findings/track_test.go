@@ -71,3 +71,33 @@ func TestTracker(t *testing.T) {
 		})
 	}
 }
+
+// A process that goes on from what another has told tells neither that again nor what is out of
+// sight, but what has come and what has cleared in between.
+func TestTrackerResumes(t *testing.T) {
+	one := func(title string) ops.Finding {
+		return ops.Finding{ID: "service-not-ready", Severity: ops.Block, Side: ops.Green, Title: title}
+	}
+	snap := calm()
+	snap.Findings = []ops.Finding{one("tcs exited 1"), one("sync unhealthy")}
+	var tracker Tracker
+	tracker.Resume([]ops.Finding{one("tcs exited 1"), {ID: "jobs", Severity: ops.Warn, Side: ops.Green, Title: "etl failed"}, {ID: "disk", Severity: ops.Warn, Side: ops.Green, Title: "disk 91% full"}})
+	var got []string
+	see := func() {
+		for _, c := range tracker.See(&snap) {
+			got = append(got, string(c.Kind)+" "+c.Now.Title)
+		}
+	}
+	snap.Green.Host.Err = problem("connecting", "cut", "")
+	see()
+	see()
+	if want := []string{"new sync unhealthy"}; !cmp.Equal(got, want) {
+		t.Errorf("out of sight: %q", got)
+	}
+	snap.Green.Host.Err, got = nil, nil
+	see()
+	see()
+	if want := []string{"cleared etl failed", "cleared disk 91% full"}; !cmp.Equal(got, want) {
+		t.Errorf("in sight: %q", got)
+	}
+}

@@ -46,7 +46,7 @@ type Live struct {
 
 	mu      sync.Mutex // guards all below
 	world   world
-	moments []Moment
+	moments []ops.Moment
 	drains  map[ops.Side]*drain
 }
 
@@ -211,7 +211,7 @@ func (l *Live) seeLink(host ops.Host, loops []chan struct{}) {
 		}
 		s.link = link
 		if text != "" {
-			l.remember(Moment{At: l.i.opts.Now(), Side: host.Side(), Text: text})
+			l.remember(ops.Moment{At: l.i.opts.Now(), Kind: ops.MomentHost, Side: host.Side(), Text: text})
 		}
 		return true
 	})

@@ -56,7 +56,7 @@ func TestLiveUpkeep(t *testing.T) {
 			t.Errorf("what was known stays, with the error: %+v, %+v", side.Care, side.Upkeep)
 		}
 		if d := cmp.Diff([]string{
-			"green packages changed at 16:02:10Z by ann: apt-get upgrade: docker.io 20.10.24 -> 26.1.5, docker-cli 26.1.5 installed, docker-compose 1.29.2 removed (interrupted)",
+			"green packages changed by ann: apt-get upgrade: docker.io 20.10.24 -> 26.1.5, docker-cli 26.1.5 installed, docker-compose 1.29.2 removed (interrupted)",
 		}, texts(l)); d != "" {
 			t.Error(d)
 		}

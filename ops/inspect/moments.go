@@ -9,25 +9,20 @@ import (
 	"tandem/ops"
 )
 
-// Moment is something that happened, seen from outside.
-type Moment struct {
-	At   time.Time
-	Side ops.Side // empty: the pair
-	Text string
-}
-
-// momentsKept is how many a view remembers: days of a calm pair, hours of a bad one.
+// momentsKept is how many a view keeps for whoever asks too seldom.
 const momentsKept = 500
 
-// Moments are the latest, oldest first.
-func (l *Live) Moments() []Moment {
+// Moments hands over what has happened since they were asked for last, as it was seen.
+func (l *Live) Moments() []ops.Moment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.moments)
+	list := l.moments
+	l.moments = nil
+	return list
 }
 
 // remember is called with the lock held.
-func (l *Live) remember(more ...Moment) {
+func (l *Live) remember(more ...ops.Moment) {
 	l.moments = append(l.moments, more...)
 	if extra := len(l.moments) - momentsKept; extra > 0 {
 		l.moments = slices.Delete(l.moments, 0, extra)
@@ -35,11 +30,13 @@ func (l *Live) remember(more ...Moment) {
 }
 
 // moments are the differences between two snapshots that an operator wants in a timeline.
-// What is seen for the first time is none.
-func moments(before, after *ops.Snapshot, now time.Time) []Moment {
-	var out []Moment
+// What is seen for the first time is none, but for what package managers have on record: that
+// has a time of its own.
+func moments(before, after *ops.Snapshot, now time.Time) []ops.Moment {
+	var out []ops.Moment
+	kind := ops.MomentBalancer
 	add := func(side ops.Side, format string, args ...any) {
-		out = append(out, Moment{At: now, Side: side, Text: fmt.Sprintf(format, args...)})
+		out = append(out, ops.Moment{At: now, Kind: kind, Side: side, Text: fmt.Sprintf(format, args...)})
 	}
 	if !before.Balancer.Look.At.IsZero() {
 		for _, side := range ops.Sides {
@@ -62,8 +59,10 @@ func moments(before, after *ops.Snapshot, now time.Time) []Moment {
 	for _, side := range ops.Sides {
 		was, is := before.On(side), after.On(side)
 		if was.Facts.BootID != "" && is.Facts.BootID != "" && was.Facts.BootID != is.Facts.BootID {
+			kind = ops.MomentHost
 			add(side, "rebooted")
 		}
+		kind = ops.MomentEngine
 		lookChanged(was.Engine, is.Engine, func(err *ops.Problem) {
 			switch {
 			case err == nil:
@@ -76,22 +75,27 @@ func moments(before, after *ops.Snapshot, now time.Time) []Moment {
 			add(side, "engine %s, was %s", b, a)
 		}
 		if a, b := was.Facts.Installed, is.Facts.Installed; a != "" && b != "" && a != b {
+			kind = ops.MomentPackages
 			add(side, "engine package %s, was %s", b, a)
 		}
-		if !was.Care.At.IsZero() {
-			for _, c := range newChanges(was.Upkeep.Changes, is.Upkeep.Changes) {
-				add(side, "%s", changeWords(c))
+		for _, c := range newChanges(was.Upkeep.Changes, is.Upkeep.Changes) {
+			if now.Sub(c.At) < packagesKnown {
+				out = append(out, ops.Moment{At: c.At, Kind: ops.MomentPackages, Side: side, Who: c.By, Text: changeWords(c)})
 			}
 		}
 		if was.Engine.At.IsZero() {
 			continue
 		}
+		kind = ops.MomentEngine
 		for _, text := range containerMoments(named(was), named(is)) {
 			add(side, "%s", text)
 		}
 	}
 	return out
 }
+
+// packagesKnown is how old the acts of a package manager are that still matter.
+const packagesKnown = 30 * 24 * time.Hour
 
 // newChanges are the acts of a package manager that were not known before.
 func newChanges(before, after []ops.PackageChange) []ops.PackageChange {
@@ -107,8 +111,8 @@ func newChanges(before, after []ops.PackageChange) []ops.PackageChange {
 	return out
 }
 
-// changeWords tell an act of a package manager: "packages changed at 16:02:10Z by ann:
-// apt-get upgrade: docker.io 20.10.24 -> 26.1.5".
+// changeWords tell an act of a package manager: "packages changed by ann: apt-get
+// upgrade: docker.io 20.10.24 -> 26.1.5".
 func changeWords(c ops.PackageChange) string {
 	var what []string
 	for _, p := range c.Packages {
@@ -121,7 +125,7 @@ func changeWords(c ops.PackageChange) string {
 			what = append(what, p.Name+" "+p.From+" -> "+p.To)
 		}
 	}
-	text := "packages changed at " + c.At.UTC().Format("15:04:05Z")
+	text := "packages changed"
 	if c.By != "" {
 		text += " by " + c.By
 	}

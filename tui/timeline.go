@@ -1,0 +1,224 @@
+package tui
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tandem/ops"
+	"tandem/tui/widget"
+)
+
+// timelineView is what happened to the pair, the latest at the end: all of it, or what is about a
+// side, of some kinds, or has a text. The cursor on the last line follows what comes.
+type timelineView struct {
+	*env
+	input  widget.Input // the text that moments must have
+	typing bool
+	side   ops.Side                // whose moments; empty: of both
+	kinds  map[ops.MomentKind]bool // which of them; none: all
+	window widget.Window
+	paused bool // the cursor stays where it is
+	page   int  // lines shown the last time
+
+	seen  timelineKey
+	found []ops.Moment // what is asked for, oldest first
+	lines []momentLine // the same, as it is shown
+	stamp string       // layout of the times: with the date, unless all is of today
+	seenN int          // how many were found when following ended
+}
+
+// timelineKey is what the lines are made from.
+type timelineKey struct {
+	first       *ops.Moment
+	count       int
+	text, kinds string
+	side        ops.Side
+	looks       uint64
+	day         string
+}
+
+// momentLine is a line of the screen: a moment, or several that say the same of containers.
+type momentLine struct {
+	ops.Moment
+	names []string // of the containers, where there are several
+}
+
+func newTimeline(e *env) screen {
+	v := &timelineView{env: e, kinds: map[ops.MomentKind]bool{}, page: 10}
+	v.refresh()
+	return v
+}
+
+func (*timelineView) Modal() bool { return false }
+
+func (v *timelineView) Scope() Scope {
+	if v.typing {
+		return inFilter
+	}
+	return inTimeline
+}
+
+// chosen are the kinds asked for, in the order of the screen; none: all.
+func (v *timelineView) chosen() []ops.MomentKind {
+	return slices.DeleteFunc(slices.Clone(ops.MomentKinds), func(k ops.MomentKind) bool { return !v.kinds[k] })
+}
+
+// refresh finds what is asked for, where that may have become something else. The cursor stays on
+// its moment, or at the end.
+func (v *timelineView) refresh() {
+	key := timelineKey{count: len(v.timeline), text: v.input.Text(), side: v.side, looks: v.looks, day: v.local(v.now()).Format(time.DateOnly)}
+	if len(v.timeline) > 0 {
+		key.first = &v.timeline[0]
+	}
+	for _, k := range v.chosen() {
+		key.kinds += string(k) + " "
+	}
+	if key == v.seen {
+		return
+	}
+	v.seen = key
+	var on ops.Moment
+	if v.window.Cursor < len(v.lines) {
+		on = v.lines[v.window.Cursor].Moment
+	}
+	v.find()
+	if !v.paused {
+		v.window.Set(len(v.lines), len(v.lines))
+		return
+	}
+	i := slices.IndexFunc(v.lines, func(l momentLine) bool { return !l.At.Before(on.At) })
+	if same := slices.IndexFunc(v.lines, func(l momentLine) bool { return l.At.Equal(on.At) && l.Text == on.Text }); same >= 0 {
+		i = same
+	}
+	if i < 0 {
+		i = len(v.lines)
+	}
+	v.window.Top += i - v.window.Cursor // it stays where it is on the screen
+	v.window.Set(i, len(v.lines))
+}
+
+func (v *timelineView) find() {
+	n := newNeedle(v.input.Text())
+	v.found, v.stamp = nil, "15:04:05"
+	for _, m := range v.timeline {
+		switch {
+		case v.side != "" && !m.Concerns(v.side), len(v.kinds) > 0 && !v.kinds[m.Kind]:
+			continue
+		case n != nil && !n.in(v.sheet.Plain(strings.Join([]string{string(m.Side), string(m.Kind), m.Text, m.Who, m.Run}, " "))):
+			continue
+		}
+		v.found = append(v.found, m)
+		if v.local(m.At).Format(time.DateOnly) != v.seen.day {
+			v.stamp = "02 Jan  15:04:05"
+		}
+	}
+	if v.utc {
+		v.stamp += "Z"
+	}
+	latest := slices.Clone(v.found)
+	slices.Reverse(latest)
+	v.lines = grouped(latest)
+	slices.Reverse(v.lines)
+}
+
+func (v *timelineView) Update(msg tea.Msg) (screen, tea.Cmd) {
+	v.refresh()
+	switch msg := msg.(type) {
+	case tea.PasteMsg:
+		if v.typing {
+			v.input.Paste(msg.Content)
+		}
+	case pressed:
+		cmd := v.press(msg)
+		v.refresh()
+		return v, cmd
+	}
+	v.refresh()
+	return v, nil
+}
+
+func (v *timelineView) press(key pressed) tea.Cmd {
+	if v.typing {
+		v.typed(key)
+		return nil
+	}
+	switch key.Action {
+	case actBack:
+		if v.input.Text() == "" && v.side == "" && len(v.kinds) == 0 {
+			return leave(v)
+		}
+		v.input.SetText("")
+		v.side = ""
+		clear(v.kinds)
+	case actSide:
+		v.side = map[ops.Side]ops.Side{"": ops.Blue, ops.Blue: ops.Green}[v.side]
+	case actKind:
+		v.choose(key.Key.String())
+	case actFilter:
+		v.typing = true
+	case actFollow:
+		v.follow(v.paused)
+	case actUp:
+		v.move(-1)
+	case actDown:
+		v.move(1)
+	case actPageUp:
+		v.move(-max(v.page-1, 1))
+	case actPageDown:
+		v.move(max(v.page-1, 1))
+	case actTop:
+		v.move(-len(v.lines))
+	case actBottom:
+		v.follow(true)
+	}
+	return nil
+}
+
+// typed takes a key of the filter.
+func (v *timelineView) typed(key pressed) {
+	switch key.Action {
+	case actBack:
+		v.input.SetText("")
+		v.typing = false
+	case actAccept:
+		v.typing = false
+	case actUp:
+		v.move(-1)
+	case actDown:
+		v.move(1)
+	case "":
+		v.input.Key(key.Key)
+	}
+}
+
+// choose shows a kind, too, or not any longer; 0 shows all.
+func (v *timelineView) choose(key string) {
+	if key == "0" {
+		clear(v.kinds)
+		return
+	}
+	kind := ops.MomentKinds[key[0]-'1']
+	if v.kinds[kind] {
+		delete(v.kinds, kind)
+	} else {
+		v.kinds[kind] = true
+	}
+}
+
+// move goes n lines down. At the end it follows what comes.
+func (v *timelineView) move(n int) {
+	v.window.Move(n, len(v.lines))
+	if last := v.window.Cursor >= len(v.lines)-1; last == v.paused {
+		v.follow(last)
+	}
+}
+
+func (v *timelineView) follow(on bool) {
+	if v.paused = !on; on {
+		v.window.Set(len(v.lines), len(v.lines))
+	}
+	v.seenN = len(v.found)
+}

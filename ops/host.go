@@ -67,7 +67,11 @@ type ExitError struct {
 // Engine is the part of the Docker Engine that tandem uses, in tandem's words, so that
 // the client behind it can be exchanged.
 type Engine interface {
+	// Version leaves Parts to the call of that name, which takes longer.
 	Version(context.Context) (EngineVersion, error)
+	// Parts are the versions of what the engine works with, as it says: containerd, runc. They
+	// may be half a minute old; nil: not known.
+	Parts(context.Context) map[string]string
 	// Containers lists all containers, stopped ones too, with what the list call gives
 	// plus start time, exit code, restart count and policy from inspect where needed.
 	Containers(context.Context) ([]Container, error)

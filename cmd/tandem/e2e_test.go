@@ -32,6 +32,7 @@ type e2e struct {
 // seat is where an operator sits: a machine with its own journals.
 type seat struct {
 	operator, config, home string
+	program                string // empty: this test binary, which acts as tandem
 }
 
 // slow is how long a whole operation may take on the rig, on a machine with other work.
@@ -77,8 +78,11 @@ func (s *seat) runs() []ops.Run {
 
 // command is tandem, to be run at this seat.
 func (s *seat) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := self(args...)
-	made := exec.CommandContext(ctx, cmd.Path, args...)
+	path := s.program
+	if path == "" {
+		path = self().Path
+	}
+	made := exec.CommandContext(ctx, path, args...)
 	made.Args[0] = "tandem"
 	made.Env = append(os.Environ(), s.env()...)
 	return made

@@ -25,8 +25,10 @@ func newStatus(g *globals) *cobra.Command {
 			}
 			defer s.close()
 			snap := s.glance(cmd.Context())
-			for _, text := range s.tidy(cmd.Context(), &snap) {
-				fmt.Fprintln(cmd.ErrOrStderr(), "tandem: "+safe(text))
+			if leftover(&snap) {
+				for _, text := range s.tidy(cmd.Context(), &snap) {
+					fmt.Fprintln(cmd.ErrOrStderr(), "tandem: "+safe(text))
+				}
 			}
 			if asJSON {
 				if err := writeJSON(cmd.OutOrStdout(), statusOf(&snap)); err != nil {

@@ -56,7 +56,12 @@ func self(args ...string) *exec.Cmd {
 
 func openTerminal(t failer, cols, rows int, env []string, args ...string) *terminal {
 	t.Helper()
-	cmd := self(args...)
+	return runTerminal(t, cols, rows, self(args...), env)
+}
+
+// runTerminal runs a command in a terminal of its own.
+func runTerminal(t failer, cols, rows int, cmd *exec.Cmd, env []string) *terminal {
+	t.Helper()
 	cmd.Env = append(append(os.Environ(), "TERM=xterm-256color", "COLORTERM="), env...)
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: uint16(cols), Rows: uint16(rows)})
 	if err != nil {

@@ -208,6 +208,8 @@ func (e *fakeEngine) listed() int {
 	return e.lists
 }
 
+func (e *fakeEngine) Parts(context.Context) map[string]string { return nil }
+
 func (e *fakeEngine) Version(context.Context) (ops.EngineVersion, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -211,12 +211,15 @@ func list(ctx context.Context, engine ops.Engine, images bool) (containers, erro
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { c.list, err = engine.Containers(ctx); return err })
 	g.Go(func() (err error) { c.networks, err = engine.Networks(ctx); return err })
+	var parts map[string]string
+	g.Go(func() error { parts = engine.Parts(ctx); return nil })
 	if images {
 		g.Go(func() (err error) { c.images, err = engine.Images(ctx); return err })
 	}
 	if err := g.Wait(); err != nil {
 		return containers{}, err
 	}
+	c.version.Parts = parts
 	// The engine keeps these in maps: without an order every listing would look new.
 	c.list, c.networks = slices.Clone(c.list), slices.Clone(c.networks)
 	slices.SortFunc(c.networks, func(a, b ops.Network) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })

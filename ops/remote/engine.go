@@ -219,7 +219,7 @@ func (e *engine) version(ctx context.Context) (ops.EngineVersion, error) {
 			}
 			running, ping.APIVersion = v.Version, v.APIVersion
 		}
-		return ops.EngineVersion{Running: upstream(running), API: ping.APIVersion, Used: cli.ClientVersion(), Parts: e.parts(ctx, cli)}, nil
+		return ops.EngineVersion{Running: upstream(running), API: ping.APIVersion, Used: cli.ClientVersion()}, nil
 	})
 }
 
@@ -237,8 +237,14 @@ type partsSeen struct {
 	parts map[string]string
 }
 
-// parts are the versions of containerd and runc, as the engine says; nil: it does not.
-func (e *engine) parts(ctx context.Context, cli *client.Client) map[string]string {
+// Parts asks GET /version for containerd and runc, on a beat of its own; nil: the engine does
+// not say.
+func (e *engine) Parts(ctx context.Context) map[string]string {
+	l, err := e.h.dockerLink(ctx)
+	if err != nil {
+		return nil
+	}
+	cli := l.cli
 	e.h.factsMu.Lock()
 	seen := e.h.parts
 	e.h.factsMu.Unlock()

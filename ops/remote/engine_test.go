@@ -151,7 +151,7 @@ func TestEngineVersionIsNegotiatedAnewAfterAChange(t *testing.T) {
 			v, err = e.Version(context.Background())
 			return err == nil
 		})
-		if v.Running != running || v.Used != used || v.Parts["containerd"] != "1.6.20" {
+		if v.Running != running || v.Used != used || e.Parts(context.Background())["containerd"] != "1.6.20" {
 			t.Errorf("got %+v, want %s used as %s", v, running, used)
 		}
 	}

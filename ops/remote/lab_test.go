@@ -46,10 +46,12 @@ func TestLabFacts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := labEngine(t, h).Version(t.Context())
+	e := labEngine(t, h)
+	v, err := e.Version(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	v.Parts = e.Parts(t.Context())
 	t.Logf("%+v %+v", f, v)
 	if f.BootID != world.BootID() || len(f.Newer) != 2 || f.InodesTotal == 0 || f.Packaging == "" || f.Ahead != 0 || len(v.Parts) != 2 || f.OS == "" || f.Kernel == "" || f.Installed == "" || f.Compose == "" || f.MemTotal == 0 || f.DiskTotal == 0 || f.CPUs == 0 || f.Uptime == 0 {
 		t.Errorf("incomplete: %+v", f)

@@ -58,6 +58,7 @@ var recorded = map[string]func(t *testing.T, data []byte) any{
 		f.upgrade(v.Version, v.APIVersion, v.MinAPIVersion)
 		f.answer("GET /version", json.RawMessage(data))
 		got, err := e.Version(t.Context())
+		got.Parts = e.Parts(t.Context())
 		return result(got, err)
 	},
 	"info": func(t *testing.T, data []byte) any {

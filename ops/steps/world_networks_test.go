@@ -319,6 +319,8 @@ func (e *netEngine) Containers(ctx context.Context) ([]ops.Container, error) {
 	return e.engine.Containers(ctx)
 }
 
+func (e *netEngine) Parts(context.Context) map[string]string { return nil }
+
 func (e *netEngine) Version(context.Context) (ops.EngineVersion, error) {
 	return ops.EngineVersion{Running: "26.1.5", API: e.api}, e.ask()
 }

@@ -13,6 +13,8 @@ import (
 	"tandem/ops"
 )
 
+func (e *engine) Parts(context.Context) map[string]string { return nil }
+
 func (e *engine) Version(context.Context) (ops.EngineVersion, error) {
 	return ops.EngineVersion{Running: e.version}, nil
 }

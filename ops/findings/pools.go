@@ -21,9 +21,13 @@ func poolsOverlap(v view) []ops.Finding {
 			pools, severity = ops.EnginePools, ops.Note
 		}
 		var detail []string
+		taken := v.takenFrom(side)
 		for _, p := range pools {
-			for _, t := range v.takenFrom(side) {
-				if what := fmt.Sprintf("%s overlaps %s, %s", p.Base, t.prefix, t.who); p.Base.Overlaps(t.prefix) && !slices.Contains(detail, what) {
+			for _, t := range taken {
+				if !p.Base.Overlaps(t.prefix) {
+					continue
+				}
+				if what := fmt.Sprintf("%s overlaps %s, %s", p.Base, t.prefix, t.who); !slices.Contains(detail, what) {
 					detail = append(detail, what)
 				}
 			}

@@ -9,12 +9,27 @@ import (
 // drain follows whether a side that was taken out serves again without a run of ours. A
 // reload of HAProxy forgets a drain (haproxy#199). A run holds the lock while it puts a
 // side back and for the soak time after it, so a look at the locks begun after the change
-// tells the two apart.
+// tells the two apart. Taking back a drain is over in less time than passes between two looks,
+// so what the latest run has left on the hosts is compared, too, with what was there while the
+// side was out.
 type drain struct {
-	out   bool              // draining or out, as last seen
-	since time.Time         // began to serve again; zero: nothing to decide
-	lost  bool              // decided: no run did it
-	free  map[ops.Side]bool // hosts whose lock was seen free since then
+	out   bool                // draining or out, as last seen
+	since time.Time           // began to serve again; zero: nothing to decide
+	lost  bool                // decided: no run did it
+	free  map[ops.Side]bool   // hosts whose lock was seen free since then
+	last  map[ops.Side]string // what the latest run had left on the hosts while the side was out
+}
+
+// drained tells whether a side is out, or whether it has to be decided how it came back.
+func (l *Live) drained() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range l.drains {
+		if d.out || !d.since.IsZero() && !d.lost {
+			return true
+		}
+	}
+	return false
 }
 
 // trafficSeen takes a new status of a side and marks it when its drain was lost.
@@ -22,13 +37,14 @@ func (l *Live) trafficSeen(side ops.Side, before ops.Traffic, t *ops.SideTraffic
 	d := l.drains[side]
 	switch t.Traffic {
 	case ops.Draining, ops.Out:
-		*d = drain{out: true}
+		if !d.out {
+			*d = drain{out: true, last: map[ops.Side]string{}}
+			l.pokeLocks()
+		}
 	case ops.InService:
 		if d.out && before != ops.InService {
-			*d = drain{since: now, free: map[ops.Side]bool{}}
-			for _, p := range l.locks {
-				signal(p)
-			}
+			*d = drain{since: now, free: map[ops.Side]bool{}, last: d.last}
+			l.pokeLocks()
 		}
 		if d.lost {
 			t.DrainLost = d.since
@@ -36,19 +52,32 @@ func (l *Live) trafficSeen(side ops.Side, before ops.Traffic, t *ops.SideTraffic
 	}
 }
 
-// lockSeen takes a look at a lock that began at asked; it tells whether a drain has been
-// found lost, or is no longer.
-func (l *Live) lockSeen(w *world, side ops.Side, asked time.Time) bool {
+func (l *Live) pokeLocks() {
+	for _, p := range l.locks {
+		signal(p)
+	}
+}
+
+// lockSeen takes a look at a lock that began at asked, and what the latest run has left beside
+// it; it tells whether a drain has been found lost, or is no longer.
+func (l *Live) lockSeen(w *world, side ops.Side, asked time.Time, last string) bool {
 	changed := false
 	for _, drained := range ops.Sides {
 		d, t := l.drains[drained], w.balancer.On(drained)
 		if d.since.IsZero() {
+			if d.out && last != "" && w.on(side).lock == nil {
+				d.last[side] = last
+			}
 			continue
 		}
 		if w.on(side).lock != nil {
 			// A run is at work: it put the side back, or it looks after it now.
 			changed = changed || d.lost
 			*d, t.DrainLost = drain{}, time.Time{}
+			continue
+		}
+		if was := d.last[side]; !d.lost && was != "" && last != "" && was != last {
+			*d = drain{} // a run has come and gone meanwhile
 			continue
 		}
 		if !asked.Before(d.since) {

@@ -33,6 +33,9 @@ const (
 // lockFile holds an ops.LockInfo; anyone may read it.
 const lockFile = "/var/lib/tandem/lock/owner.json"
 
+// lastFile is what a run that released the lock leaves of lockFile, see ops/lock.
+const lastFile = "/var/lib/tandem/last.json"
+
 // Live is a view of the pair that keeps itself up to date until its context ends.
 type Live struct {
 	i       *Inspector
@@ -343,8 +346,12 @@ func (l *Live) readLock(ctx context.Context, host ops.Host) error {
 	defer cancel()
 	data, err := host.ReadFile(read, lockFile, false)
 	var lock *ops.LockInfo
+	last := ""
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if l.drained() {
+			last = l.lastRun(read, host)
+		}
 	case err != nil:
 		return err
 	default:
@@ -357,9 +364,21 @@ func (l *Live) readLock(ctx context.Context, host ops.Host) error {
 		s := w.on(host.Side())
 		changed := !equal(s.lock, lock)
 		s.lock = lock
-		return l.lockSeen(w, host.Side(), asked) || changed
+		return l.lockSeen(w, host.Side(), asked, last) || changed
 	})
 	return nil
+}
+
+// lastRun is what the latest run to release the lock has left on the host; empty: not known.
+func (l *Live) lastRun(ctx context.Context, host ops.Host) string {
+	data, err := host.ReadFile(ctx, lastFile, false)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "none"
+	case err != nil:
+		return ""
+	}
+	return string(data)
 }
 
 func (l *Live) runTests(ctx context.Context, host ops.Host) error {

@@ -322,6 +322,17 @@ func TestLiveDrainLost(t *testing.T) {
 		if !snap.Balancer.Green.DrainLost.IsZero() {
 			t.Fatalf("a put-back of ours is taken for a lost drain: %v", texts(l))
 		}
+		// A drain is taken back, before anybody looks at the locks again.
+		s.lb.set(ops.InService, ops.Out, nil)
+		pass(10 * time.Second)
+		s.blue.change(func(h *fakeHost) { h.last = "rollback" })
+		s.green.change(func(h *fakeHost) { h.last = "rollback" })
+		s.lb.set(ops.InService, ops.InService, nil)
+		pass(10 * time.Second)
+		snap = l.Snapshot()
+		if !snap.Balancer.Green.DrainLost.IsZero() {
+			t.Fatalf("a rollback of ours is taken for a lost drain: %v", texts(l))
+		}
 		// Somebody reloads the balancer.
 		s.lb.set(ops.InService, ops.Out, nil)
 		pass(10 * time.Second)

@@ -36,6 +36,8 @@ type Backend interface {
 	Resume(ctx context.Context, run string, accept []ops.Risk) error
 	// Ask sends a request to the run under way; it is carried out at the next step boundary.
 	Ask(ctx context.Context, run string, ask ops.Ask) error
+	// Markdown is moments, in order of time, as a page. It does no I/O.
+	Markdown(pair string, list []ops.Moment) string
 	// Note puts a line of the operator on the record of a run or, without one, on the timeline.
 	Note(ctx context.Context, run, text string) error
 	// Past lists earlier runs, latest first.

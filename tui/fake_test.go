@@ -116,6 +116,14 @@ func (f *fake) Note(_ context.Context, run, text string) error {
 	return nil
 }
 
+func (f *fake) Markdown(pair string, list []ops.Moment) string {
+	text := pair + "\n"
+	for _, m := range list {
+		text += m.Who + " " + m.Text + "\n"
+	}
+	return text
+}
+
 func (f *fake) Past(context.Context) ([]ops.Run, error) { return f.past, nil }
 
 func (f *fake) Images(context.Context, ops.Side, string) ([]ImageChoice, error) {

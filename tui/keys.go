@@ -214,6 +214,7 @@ var table = []Binding{
 	{Keys: []string{"1", "2", "3", "4", "5", "6", "7", "8", "0"}, Show: "1-8", Words: "kind", Help: "Show this kind of moments, and others whose numbers follow; 0 shows all.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actKind, Bar: true},
 	{Keys: []string{"tab"}, Show: "tab", Words: "side", Help: "What is about blue, about green, or all.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actSide, Bar: true},
 	{Keys: []string{"f"}, Show: "f", Words: "follow", Help: "Go to the latest and stay there, or stop.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actFollow, Bar: true},
+	{Keys: []string{"S"}, Show: "S", Words: "export", Help: "Save what is shown as Markdown, to a file that only you may read.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actSave, Bar: true},
 	{Keys: []string{"n"}, Show: "n", Words: "note", Help: "Write a note on the timeline; during a run, into its journal.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actNote, Bar: true},
 	{Keys: []string{":"}, Show: ":", Words: "command", Help: "Find any command by its name, such as \"logs tcs\".", Group: looking, Scopes: []Scope{inPair, inRun}, Action: actPalette, Bar: true},
 

@@ -96,20 +96,20 @@ func TestMomentsAsTyped(t *testing.T) {
 		"14:03": "2026-11-26 14:03:00", "14:04": "2026-11-25 14:04:00", "14:03:21Z": "2026-11-26 14:03:21", " 09:30 ": "2026-11-26 09:30:00",
 		"2026-11-25 23:59": "2026-11-25 23:59:00", "2026-11-25T23:59:01Z": "2026-11-25 23:59:01", "2026-11-25": "2026-11-25 00:00:00",
 	} {
-		at, err := parseMoment(text, now)
+		at, err := ParseTime(text, now)
 		if err != nil || at.UTC().Format(time.DateTime) != want {
 			t.Errorf("%q is %s (%v), want %s", text, at, err, want)
 		}
 	}
 	for _, text := range []string{"", "m", "25:00", "14:3x", "-5m", "0m", "yesterday", "2026-13-01", "-1d"} {
-		if at, err := parseMoment(text, now); err == nil {
+		if at, err := ParseTime(text, now); err == nil {
 			t.Errorf("%q is taken for %s", text, at)
 		} else if !strings.Contains(err.Error(), "2026-11-26 14:03") {
 			t.Errorf("%q: %v does not say how to write it", text, err)
 		}
 	}
 	summer := time.FixedZone("", 3600)
-	if at, err := parseMoment("14:03", now.In(summer)); err != nil || at.UTC().Hour() != 13 {
+	if at, err := ParseTime("14:03", now.In(summer)); err != nil || at.UTC().Hour() != 13 {
 		t.Errorf("14:03 an hour to the east is %s (%v)", at.UTC(), err)
 	}
 }

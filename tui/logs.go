@@ -229,7 +229,7 @@ func (v *logView) press(key pressed) tea.Cmd {
 	case actSince, actUntil:
 		return open(newSpanBox(v, key.Action == actUntil))
 	case actSave:
-		return open(newSaveBox(v))
+		return open(newLogSave(v))
 	}
 	return nil
 }

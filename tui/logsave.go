@@ -19,30 +19,33 @@ import (
 	"tandem/tui/widget"
 )
 
-// saveBox asks for the name of the file that the log goes into.
+// saveBox asks for the name of the file that something goes into.
 type saveBox struct {
 	*env
-	of    *logView
+	title string
+	what  func() string        // is saved, in words
+	save  func(string) tea.Cmd // into a file of this name
 	input widget.Input
 }
 
-func newSaveBox(of *logView) screen {
-	b := &saveBox{env: of.env, of: of}
-	b.input.SetText(of.fileName())
+func newLogSave(of *logView) screen {
+	b := &saveBox{env: of.env, title: "Save the log to a file", save: of.save}
+	b.what = func() string { return some(of.counted(), "line") + " of " + of.saved() + ", as they are now" }
+	b.input.SetText(of.fileName(of.name, ".log"))
 	return b
 }
 
-// fileName is what is proposed: pair, service and time, without what a shell or a file
+// fileName is what is proposed: pair, what is saved, and time, without what a shell or a file
 // system could take for something else.
-func (v *logView) fileName() string {
-	name := v.sheet.Plain(v.snap.Pair.Name + "-" + v.name)
+func (e *env) fileName(what, ext string) string {
+	name := e.sheet.Plain(e.snap.Pair.Name + "-" + what)
 	name = strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' {
 			return r
 		}
 		return '-'
 	}, name)
-	return strings.TrimLeft(name, "-.") + "-" + v.now().UTC().Format("20060102T150405Z") + ".log"
+	return strings.TrimLeft(name, "-.") + "-" + e.now().UTC().Format("20060102T150405Z") + ext
 }
 
 func (b *saveBox) Update(msg tea.Msg) (screen, tea.Cmd) {
@@ -55,7 +58,7 @@ func (b *saveBox) Update(msg tea.Msg) (screen, tea.Cmd) {
 			return b, leave(b)
 		case actAccept:
 			if name := strings.TrimSpace(b.input.Text()); name != "" {
-				return b, tea.Sequence(leave(b), b.of.save(name))
+				return b, tea.Sequence(leave(b), b.save(name))
 			}
 		case "":
 			b.input.Key(msg.Key)
@@ -70,10 +73,10 @@ func (b *saveBox) View(area Size) []string {
 	p.Blank(1)
 	b.input.Put(p, style.Strong)
 	p.End().Blank(1)
-	p.Put(style.Soft, some(b.of.counted(), "line")+" of "+b.of.saved()+", as they are now").End()
+	p.Put(style.Soft, b.what()).End()
 	p.Wrap(style.Muted, "A name goes into the folder that tandem was started in. Nobody else may read the file, and none that is there is written over.", 3)
 	p.Blank(1).Put(style.Key, "enter").Space(1).Put(style.Muted, "save").Space(3).Put(style.Key, "esc").Space(1).Put(style.Muted, "cancel").End()
-	return widget.Box(b.sheet, width, style.Focus, func(p *style.Page) { p.Put(style.Strong, "Save the log to a file") }, "", p.Fit(min(p.Len(), max(area.H-2, 1))))
+	return widget.Box(b.sheet, width, style.Focus, func(p *style.Page) { p.Put(style.Strong, b.title) }, "", p.Fit(min(p.Len(), max(area.H-2, 1))))
 }
 
 func (*saveBox) Scope() Scope { return inTyped }
@@ -109,7 +112,7 @@ func (v *logView) counted() (n int) {
 func (v *logView) save(name string) tea.Cmd {
 	lines, sheet := slices.Clone(v.toSave()), v.sheet
 	return func() tea.Msg {
-		path, err := saveLog(name, func(w io.Writer) error { return writeLog(w, lines, sheet) })
+		path, err := saveFile("the log", name, func(w io.Writer) error { return writeLog(w, lines, sheet) })
 		if err != nil {
 			return noticeMsg{"save the log", err}
 		}
@@ -117,19 +120,19 @@ func (v *logView) save(name string) tea.Cmd {
 	}
 }
 
-// saveLog makes a file that only the operator may read, and returns its whole name. One that
+// saveFile makes a file that only the operator may read, and returns its whole name. One that
 // is there is never written to; one that cannot be written to its end is taken away.
-func saveLog(name string, write func(io.Writer) error) (string, error) {
+func saveFile(what, name string, write func(io.Writer) error) (string, error) {
 	path, err := filepath.Abs(name)
 	if err != nil {
-		return "", &ops.Problem{Doing: "saving the log to " + name, Err: err, Hint: "give the whole path"}
+		return "", &ops.Problem{Doing: "saving " + what + " to " + name, Err: err, Hint: "give the whole path"}
 	}
 	problem := func(err error, hint string) error {
 		var at *fs.PathError
 		if errors.As(err, &at) { // the path is said already
 			err = at.Err
 		}
-		return &ops.Problem{Doing: "saving the log to " + path, Err: err, Hint: hint}
+		return &ops.Problem{Doing: "saving " + what + " to " + path, Err: err, Hint: hint}
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	switch {
@@ -147,7 +150,7 @@ func saveLog(name string, write func(io.Writer) error) (string, error) {
 	err = errors.Join(err, buffer.Flush())
 	err = errors.Join(err, file.Close())
 	if err != nil {
-		os.Remove(path) // half a log must not be taken for a whole one
+		os.Remove(path) // half of it must not be taken for a whole one
 		return "", problem(err, "nothing was saved; is the disk full? give a path on another one")
 	}
 	return path, nil

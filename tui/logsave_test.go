@@ -64,7 +64,7 @@ func TestSaveThatCannot(t *testing.T) {
 			return errors.New("no space left on device")
 		}, want: "no space left"},
 	} {
-		_, err := saveLog(test.path, test.write)
+		_, err := saveFile("the log", test.path, test.write)
 		var problem *ops.Problem
 		if !errors.As(err, &problem) || !strings.Contains(err.Error(), test.want) || problem.Hint == "" {
 			t.Errorf("%s: %v", test.path, err)
@@ -76,7 +76,7 @@ func TestSaveThatCannot(t *testing.T) {
 	if err := os.Symlink(full, filepath.Join(dir, "link.log")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := saveLog(filepath.Join(dir, "link.log"), func(io.Writer) error { return nil }); err == nil {
+	if _, err := saveFile("the log", filepath.Join(dir, "link.log"), func(io.Writer) error { return nil }); err == nil {
 		t.Error("a link was followed")
 	}
 }
@@ -86,14 +86,14 @@ func TestProposedNames(t *testing.T) {
 	for name, want := range map[string]string{"tcs": savedName, "../../etc/x y$": "tis-prod-..-..-etc-x-y--20240517T140322Z.log"} {
 		_, v := logScreen(120, 40)
 		v.name = name
-		if got := v.fileName(); got != want {
+		if got := v.fileName(v.name, ".log"); got != want {
 			t.Errorf("%q is proposed, want %q", got, want)
 		}
 	}
 	a, v := logScreen(120, 40)
 	a.opt.Redact = []string{"tcs"}
 	press(a, "ctrl+p")
-	if got := v.fileName(); strings.Contains(got, "tcs") || !strings.HasSuffix(got, noon.UTC().Format("-20060102T150405Z")+".log") {
+	if got := v.fileName(v.name, ".log"); strings.Contains(got, "tcs") || !strings.HasSuffix(got, noon.UTC().Format("-20060102T150405Z")+".log") {
 		t.Errorf("%q is proposed before an audience", got)
 	}
 }

@@ -23,13 +23,13 @@ type LogSpan struct {
 // ended tells whether nothing can follow any more.
 func (s LogSpan) ended(now time.Time) bool { return !s.Until.IsZero() && !now.Before(s.Until) }
 
-// spanExamples are how a time may be written.
-const spanExamples = "10m, 2h, 14:03, 2026-11-26 14:03"
+// TimeExamples are how a time may be written.
+const TimeExamples = "10m, 2h, 14:03, 2026-11-26 14:03"
 
-// parseMoment reads a time as an operator writes it: so long ago, a time of today (or of
+// ParseTime reads a time as an operator writes it: so long ago, a time of today (or of
 // yesterday, where that is still to come), or a date. It is in the zone of now, or in UTC
 // with a Z.
-func parseMoment(text string, now time.Time) (time.Time, error) {
+func ParseTime(text string, now time.Time) (time.Time, error) {
 	text = strings.TrimSpace(text)
 	if ago, ok := parseAgo(text); ok {
 		return now.Add(-ago), nil
@@ -53,7 +53,7 @@ func parseMoment(text string, now time.Time) (time.Time, error) {
 			return at, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time: write it as %s", text, spanExamples)
+	return time.Time{}, fmt.Errorf("%q is no time: write it as %s", text, TimeExamples)
 }
 
 // parseAgo reads a duration: as Go writes it, or in days.
@@ -74,7 +74,7 @@ func (s LogSpan) since(text string, now time.Time) (LogSpan, error) {
 	case "all":
 		s.All = true
 	default:
-		at, err := parseMoment(text, now)
+		at, err := ParseTime(text, now)
 		if err != nil {
 			return s, err
 		}
@@ -92,7 +92,7 @@ func (s LogSpan) until(text string, now time.Time) (LogSpan, error) {
 	switch strings.TrimSpace(text) {
 	case "", "all":
 	default:
-		at, err := parseMoment(text, now)
+		at, err := ParseTime(text, now)
 		if err != nil {
 			return s, err
 		}
@@ -202,7 +202,7 @@ func (b *spanBox) View(area Size) []string {
 	if b.wrong != nil {
 		p.Put(style.Danger, style.BadMark).Space(1).Wrap(style.Danger, b.wrong.Error(), 3)
 	} else {
-		p.Put(style.Soft, spanExamples).End()
+		p.Put(style.Soft, TimeExamples).End()
 	}
 	p.Put(style.Muted, empty).Space(3).Put(style.Muted, all).End()
 	p.Blank(1).Put(style.Key, "enter").Space(1).Put(style.Muted, "read").Space(3).Put(style.Key, "esc").Space(1).Put(style.Muted, "cancel").End()

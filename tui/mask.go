@@ -87,13 +87,18 @@ func wordsOf(names []string) *regexp.Regexp {
 	return regexp.MustCompile(`(^|\b)(?:` + strings.Join(list, "|") + `)\b`)
 }
 
+// Names are the user and the machine of user@machine, of one or of several.
+func Names(who string) []string {
+	return strings.FieldsFunc(who, func(r rune) bool { return r == '@' || r == ' ' })
+}
+
 // people are those whose names the console shows: who runs, holds the lock, drained or
 // changed packages, and the machines that they did it from.
 func (e *env) people() []string {
 	var list []string
 	add := func(names ...string) {
 		for _, name := range names {
-			list = append(list, strings.FieldsFunc(name, func(r rune) bool { return r == '@' || r == ' ' })...)
+			list = append(list, Names(name)...)
 		}
 	}
 	if e.run != nil {

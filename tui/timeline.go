@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"tandem/ops"
+	"tandem/tui/style"
 	"tandem/tui/widget"
 )
 
@@ -159,6 +161,8 @@ func (v *timelineView) press(key pressed) tea.Cmd {
 		v.choose(key.Key.String())
 	case actFilter:
 		v.typing = true
+	case actSave:
+		return open(v.saveBox())
 	case actFollow:
 		v.follow(v.paused)
 	case actUp:
@@ -205,6 +209,38 @@ func (v *timelineView) choose(key string) {
 		delete(v.kinds, kind)
 	} else {
 		v.kinds[kind] = true
+	}
+}
+
+// saveBox asks for the file that the moments which are shown go into, each of its own, as a page of
+// Markdown: masked before an audience.
+func (v *timelineView) saveBox() screen {
+	b := &saveBox{env: v.env, title: "Export the timeline as Markdown", save: v.save}
+	b.what = func() string { return some(len(v.found), "moment") + ", those that are shown now" }
+	b.input.SetText(v.fileName("timeline", ".md"))
+	return b
+}
+
+func (v *timelineView) save(name string) tea.Cmd {
+	e, pair, list := v.env, v.sheet.Plain(v.snap.Pair.Name), slices.Clone(v.found)
+	for i := range list {
+		m := &list[i]
+		m.Text, m.Who = v.sheet.Plain(m.Text), v.sheet.Plain(m.Who)
+		if m.Finding != nil {
+			f := *m.Finding
+			f.Title, f.Was = v.sheet.Plain(f.Title), v.sheet.Plain(f.Was)
+			m.Finding = &f
+		}
+	}
+	return func() tea.Msg {
+		path, err := saveFile("the timeline", name, func(w io.Writer) error {
+			_, err := io.WriteString(w, e.backend.Markdown(pair, list))
+			return err
+		})
+		if err != nil {
+			return noticeMsg{"export the timeline", err}
+		}
+		return sayMsg{style.Focus, some(len(list), "moment") + " saved to " + path}
 	}
 }
 

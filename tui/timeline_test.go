@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -125,5 +126,28 @@ func TestNotesWithAndWithoutARun(t *testing.T) {
 	write("v")
 	if got, want := strings.Join(f.calls, ","), "note  hi,note 7f3a hi,note 7f3a hi,note  hi,note 7f3a hi"; got != want {
 		t.Errorf("notes went %q, want %q", got, want)
+	}
+}
+
+// What is shown is exported, masked before an audience, and never over a file that is there.
+func TestTimelineExport(t *testing.T) {
+	t.Chdir(t.TempDir())
+	f := newFake(calm())
+	f.timeline = storyTimeline()
+	a := newConsole(f, 120, 40)
+	press(a, "T", "6", "S")
+	wants(t, a, "Export the timeline as Markdown", "1 moment, those that are shown now")
+	const name = "tis-prod-timeline-20240517T140322Z.md"
+	press(a, "enter")
+	wants(t, a, "1 moment saved to /", name)
+	if got, err := os.ReadFile(name); string(got) != "tis-prod\ngrace@desk9 users report that uploads are missing\n" {
+		t.Errorf("saved %q, %v", got, err)
+	}
+	press(a, "0", "S", "enter")
+	wants(t, a, "such a file already")
+	press(a, "esc", "ctrl+p", "S", "2", "enter")
+	wants(t, a, "18 moments saved to")
+	if got, err := os.ReadFile(name + "2"); err != nil || strings.Contains(string(got), "grace") || !strings.Contains(string(got), "•••@••• users report") {
+		t.Errorf("saved %q, %v", got, err)
 	}
 }

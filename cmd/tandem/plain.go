@@ -33,6 +33,7 @@ var plainActs = []plainAct{
 	{text: "runs", args: []string{"runs"}},
 	{text: "report of the last run", args: []string{"report"}},
 	{text: "the lock", args: []string{"lock", "show"}},
+	{text: "timeline: what happened in the last 24 hours", args: []string{"timeline", "--since", "24h"}},
 }
 
 // runPlain is the console line by line: one look, then numbered choices, each carried out by the

@@ -60,7 +60,11 @@ func (s *session) runShell(cmd *cobra.Command, side ops.Side, service []string) 
 	if len(service) > 0 {
 		name, snap = service[0], s.glance(ctx)
 	}
-	sh, err := s.openShell(ctx, &snap, side, name, func(string) {})
+	log := s.timeline()
+	var unsaved error
+	sh, err := s.openShell(ctx, &snap, side, name, func(text string) {
+		unsaved = log.Add(ops.Moment{At: time.Now(), Kind: ops.MomentShell, Side: side, Who: operator(), Text: safe(text)})
+	})
 	if err != nil {
 		return err
 	}
@@ -74,6 +78,9 @@ func (s *session) runShell(cmd *cobra.Command, side ops.Side, service []string) 
 		return err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "tandem: %s closed, exit status %d\n", safe(sh.Title()), sh.Exit())
+	if unsaved != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "tandem: it is not on the timeline: %s\n", safe(unsaved.Error()))
+	}
 	if sh.Exit() != 0 {
 		return &codeError{exitFailed, nil}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"tandem/ops"
 	"tandem/ops/findings"
+	"tandem/ops/report"
 	"tandem/ops/timeline"
 )
 
@@ -103,6 +104,9 @@ func (b *backend) happened(m ops.Moment) error {
 	b.signal()
 	return err
 }
+
+// Markdown is a timeline as a page.
+func (b *backend) Markdown(pair string, list []ops.Moment) string { return report.Timeline(pair, list) }
 
 // trackFindings puts it on the timeline when a finding above a note comes, changes or clears; also
 // when one that an earlier console has told of has cleared since.

@@ -45,9 +45,19 @@ func (r Request) Accepts(risks []Risk, side Side, guard string, services ...stri
 	return !slices.ContainsFunc(services, func(s string) bool { return !covers(s) })
 }
 
-// Bind says what a risk is about that is accepted while the run stands at a step: this
-// step's side, and the services that keep it from going on. What comes after them is asked
-// for again.
+// Waivable is why a step did not succeed, where the run may go on without it once one of the
+// risks is accepted.
+type Waivable struct {
+	Err   error
+	Risks []Risk
+}
+
+func (w *Waivable) Error() string { return w.Err.Error() }
+func (w *Waivable) Unwrap() error { return w.Err }
+
+// Bind says what a risk is about that is accepted while the run stands at a step: what the
+// step itself says, else this step's side, and the services that keep it from going on. What
+// comes after them is asked for again.
 func (r *Run) Bind(risk Risk) []Risk {
 	if risk.Side != "" || risk.Service != "" {
 		return []Risk{risk}
@@ -56,6 +66,11 @@ func (r *Run) Bind(risk Risk) []Risk {
 	for i := range r.Steps {
 		s := &r.Steps[i]
 		if !s.stands() {
+			continue
+		}
+		if i := slices.IndexFunc(s.Risks, func(may Risk) bool { return may.Guard == risk.Guard }); i >= 0 {
+			risk.Side, risk.Service = s.Risks[i].Side, s.Risks[i].Service
+			bound = append(bound, risk)
 			continue
 		}
 		risk.Side = s.Doc.Side

@@ -129,12 +129,14 @@ type RunStep struct {
 	Ended   time.Time
 	Text    string // last line, or why it failed
 	Hint    string // what to do where it failed; the text ends with it, in brackets
+	Risks   []Risk // with one of which accepted the run goes on without it
 	Checks  []Check
 }
 
 // Advice is what to do about a step that did not succeed.
 type Advice struct {
-	Hint string `json:"hint"`
+	Hint  string `json:"hint"`
+	Risks []Risk `json:"risks,omitempty"`
 }
 
 // Why is the text without what to do about it.
@@ -313,12 +315,12 @@ func (s *RunStep) apply(e Event) {
 		}
 		var advice Advice
 		if json.Unmarshal(e.Data, &advice) == nil {
-			s.Hint = advice.Hint
+			s.Hint, s.Risks = advice.Hint, advice.Risks
 		}
 	}
 	switch e.Kind {
 	case EvIntent:
-		s.Phase, s.Started, s.Ended, s.Text, s.Hint, s.Checks = Running, e.At, time.Time{}, "", "", nil
+		s.Phase, s.Started, s.Ended, s.Text, s.Hint, s.Risks, s.Checks = Running, e.At, time.Time{}, "", "", nil, nil
 	case EvUndoIntent:
 		s.Phase, s.Started, s.Ended, s.Text, s.Hint = TakingBack, e.At, time.Time{}, "", ""
 	case EvGuard:

@@ -145,6 +145,11 @@ func addCanaries(r *ops.Run, snap *ops.Snapshot) {
 		switch step.Phase {
 		case ops.Done:
 			side.Canary = &ops.CanaryResult{At: step.Ended, OK: true, Took: step.Ended.Sub(step.Started), Text: step.Text}
+		case ops.Skipped: // done without, after it had failed
+			if step.Started.IsZero() {
+				continue
+			}
+			side.Canary = &ops.CanaryResult{At: step.Ended, Took: step.Ended.Sub(step.Started), Text: step.Text}
 		case ops.Failed:
 			side.Canary = &ops.CanaryResult{At: step.Ended, Took: step.Ended.Sub(step.Started), Text: step.Why()}
 		}

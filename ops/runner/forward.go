@@ -133,6 +133,9 @@ func (r *run) do(ctx context.Context, s ops.PlannedStep) error {
 		if h := r.unanswered(s, s.Step.Title(), err); h != nil {
 			return h
 		}
+		if risk := r.waived(err); risk != "" {
+			return r.append(ops.Event{Kind: ops.EvSkipped, Step: s.ID, Text: risk + " is accepted as a risk: " + err.Error()})
+		}
 		failed := r.append(ended(ops.EvFailed, s.ID, err))
 		if failed == nil && errors.Is(err, ops.ErrOver) {
 			failed = r.append(ops.Event{Kind: ops.EvNoUndo, Step: s.ID})
@@ -140,6 +143,21 @@ func (r *run) do(ctx context.Context, s ops.PlannedStep) error {
 		return errors.Join(err, failed)
 	}
 	return r.append(ops.Event{Kind: ops.EvDone, Step: s.ID})
+}
+
+// waived is the accepted risk with which the run goes on without a step that did not succeed,
+// empty where there is none.
+func (r *run) waived(err error) string {
+	w := (*ops.Waivable)(nil)
+	if !errors.As(err, &w) {
+		return ""
+	}
+	for _, risk := range w.Risks {
+		if r.accepted(risk.Side, risk.Guard) {
+			return risk.Guard
+		}
+	}
+	return ""
 }
 
 // before is everything that must hold before the step may act. What may pass is a *later.
@@ -282,7 +300,11 @@ func ended(kind ops.EventKind, step string, err error) ops.Event {
 	e := ops.Event{Kind: kind, Step: step, Text: err.Error()}
 	if p := (*ops.Problem)(nil); errors.As(err, &p) && p.Hint != "" {
 		e.Text += " (" + p.Hint + ")"
-		e.Data, _ = json.Marshal(ops.Advice{Hint: p.Hint}) // a text: it can always be encoded
+		advice := ops.Advice{Hint: p.Hint}
+		if w := (*ops.Waivable)(nil); errors.As(err, &w) {
+			advice.Risks = w.Risks
+		}
+		e.Data, _ = json.Marshal(advice) // texts: they can always be encoded
 	}
 	return e
 }

@@ -131,8 +131,9 @@ func (r *run) observe(e ops.Event) {
 		p.open, p.acted, p.doing, p.over = false, true, false, true
 	case ops.EvAlreadyDone:
 		p.open, p.over = false, true
-	case ops.EvSkipped:
-		p.over = true
+	case ops.EvSkipped: // not needed, or tried and done without
+		p.acted = p.acted || p.open
+		p.open, p.over, p.doing = false, true, false
 	case ops.EvFailed:
 		p.open, p.acted, p.doing = false, true, false
 	case ops.EvPaused:

@@ -31,7 +31,7 @@ type Config struct {
 	// OnEvent receives every event after it is on the record. It must not block. May be nil.
 	OnEvent     func(ops.Event)
 	By          string // user@machine
-	MaxParallel int    // steps at a time; 0: 4
+	MaxParallel int    // steps at a time, which mostly wait for services to get ready; 0: 12
 	// Accept are risks that the operator who resumes or rolls back has accepted, see
 	// [ops.Run.Bind]; from then on they count like those of the plan.
 	Accept []ops.Risk
@@ -188,7 +188,7 @@ func newRun(ctx context.Context, cfg Config, doc ops.PlanDoc) (*run, context.Con
 		return nil, nil, err
 	}
 	if cfg.MaxParallel == 0 {
-		cfg.MaxParallel = 4
+		cfg.MaxParallel = 12
 	}
 	if cfg.Wait == 0 {
 		cfg.Wait = 3 * time.Second

@@ -101,10 +101,13 @@ func (c Canary) Do(ctx context.Context, env ops.Env) (err error) {
 }
 
 func (c Canary) failed(err error) error {
-	return &ops.Problem{
-		Doing: "starting a new container", Side: c.Side, Err: err,
-		Hint: "new containers cannot start here: compare engine and compose with the peer, and deploy nothing to " + c.Side.Upper() + " until this passes; " +
-			"to go on all the same accept " + GuardSideCanary + ", or " + GuardPeerCanary + " where it is the side that serves",
+	return &ops.Waivable{
+		Err: &ops.Problem{
+			Doing: "starting a new container", Side: c.Side, Err: err,
+			Hint: "new containers cannot start here: compare engine and compose with the peer, and deploy nothing to " + c.Side.Upper() + " until this passes; " +
+				"to go on all the same accept " + GuardSideCanary + ", or " + GuardPeerCanary + " where it is the side that serves",
+		},
+		Risks: []ops.Risk{{Guard: GuardSideCanary, Side: c.Side}, {Guard: GuardPeerCanary, Side: c.Side.Peer()}},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"tandem/ops"
@@ -77,9 +78,31 @@ func (c Compose) at(file string) string {
 // one whose runner was killed goes on without it.
 const inDirectory = `cd "$1" && shift && exec flock . "$@" 2>&1`
 
+// turns has a channel for each host that compose was run on, full while it runs there. Those
+// that wait for the flock hold one of the few sessions of an SSH connection, and nothing else
+// would get through: within this program they wait before they are sent.
+var turns sync.Map
+
+// turn waits until compose may be run on the host; release says that it has ended.
+func turn(ctx context.Context, host ops.Host) (release func(), err error) {
+	made, _ := turns.LoadOrStore(host, make(chan struct{}, 1))
+	running := made.(chan struct{})
+	select {
+	case running <- struct{}{}:
+		return func() { <-running }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for another compose: %w", ctx.Err())
+	}
+}
+
 // run runs compose in a directory of the host and passes on what it says. Where the user
 // may not talk to the engine, it is run again as root.
 func (c Compose) run(ctx context.Context, host ops.Host, dir string, args []string, stdin []byte, within time.Duration, say func(string)) error {
+	release, err := turn(ctx, host)
+	if err != nil {
+		return err
+	}
+	defer release()
 	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for _, root := range []bool{false, true} {

@@ -284,27 +284,3 @@ func TestNoTerminal(t *testing.T) {
 		t.Error("NO_COLOR=yes is not obeyed")
 	}
 }
-
-func TestContainersOfOneMomentAreOneLine(t *testing.T) {
-	list := []ops.Moment{{At: ago(0), Kind: ops.MomentEngine, Side: ops.Blue, Text: "tcs healthy"}}
-	for i, name := range names {
-		list = append(list, ops.Moment{At: ago(time.Duration(i) * 8 * time.Second), Kind: ops.MomentEngine, Side: ops.Green, Text: name + " healthy"})
-	}
-	list = append(list,
-		ops.Moment{At: ago(3 * time.Minute), Kind: ops.MomentBalancer, Side: ops.Green, Text: "traffic: out, was in service"},
-		ops.Moment{At: ago(3 * time.Minute), Kind: ops.MomentHost, Side: ops.Green, Text: "rebooted"},
-		ops.Moment{At: ago(3 * time.Minute), Kind: ops.MomentEngine, Side: ops.Green, Text: "tcs exited 137"},
-		ops.Moment{At: ago(3 * time.Minute), Kind: ops.MomentEngine, Side: ops.Green, Text: "sync exited 143"},
-		ops.Moment{At: ago(9 * time.Minute), Kind: ops.MomentEngine, Side: ops.Green, Text: "tcs exited 137"},
-	)
-	var got []string
-	for _, m := range grouped(list) {
-		got = append(got, string(m.Side)+" "+m.Text)
-	}
-	want := []string{
-		"blue tcs healthy", "green 14 containers healthy", "green traffic: out, was in service", "green rebooted", "green tcs exited 137", "green sync exited 143", "green tcs exited 137",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}

@@ -2,7 +2,6 @@ package tui
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -47,7 +46,7 @@ type env struct {
 	snap     *ops.Snapshot
 	run      *ops.Run // nil: none
 	timeline []ops.Moment
-	recent   []ops.Moment // of it what stands below the cards, the latest first
+	recent   []ops.Moment // of it what stands below the cards, oldest first
 	meter    meter
 	usage    usage
 	version  uint64
@@ -63,8 +62,11 @@ const recentMost = 200
 // readTimeline takes in the timeline. A finding that has come stands above among the findings: below
 // the cards it is left out.
 func (e *env) readTimeline(list []ops.Moment) {
+	if len(list) == len(e.timeline) && (len(list) == 0 || &list[0] == &e.timeline[0]) {
+		return
+	}
 	e.timeline, e.recent = list, nil
-	for _, m := range slices.Backward(list[max(len(list)-recentMost, 0):]) {
+	for _, m := range list[max(len(list)-recentMost, 0):] {
 		if m.Finding == nil || m.Finding.Cleared {
 			e.recent = append(e.recent, m)
 		}

@@ -3,7 +3,6 @@ package tui
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"tandem/ops"
@@ -71,64 +70,9 @@ func (e *env) blind() bool {
 	return slices.ContainsFunc(looks, func(l ops.Look) bool { return l.Err != nil || l.At.IsZero() })
 }
 
-// oneMoment is how far apart lines may be that are shown as one.
-const oneMoment = 30 * time.Second
-
-// grouped puts lines that say the same of several containers of a side, shortly after each
-// other, into one: what else happened then is not pushed away. The list has the latest first.
-func grouped(list []ops.Moment) []momentLine {
-	var lines []momentLine
-	var sinces []time.Time // of the earliest of each
-	for _, m := range list {
-		name, what := containerWhat(&m)
-		i := -1
-		for j := len(lines) - 1; j >= 0 && what != "" && lines[j].At.Sub(m.At) <= 10*oneMoment; j-- {
-			l := &lines[j]
-			if _, same := containerWhat(&l.Moment); same == what && l.Side == m.Side && sinces[j].Sub(m.At) <= oneMoment {
-				i = j
-				break
-			}
-		}
-		if i < 0 {
-			lines, sinces = append(lines, momentLine{Moment: m, names: []string{name}}), append(sinces, m.At)
-			continue
-		}
-		lines[i].names, sinces[i] = append(lines[i].names, name), m.At
-	}
-	for i := range lines {
-		l := &lines[i]
-		if len(l.names) == 1 {
-			l.names = nil
-			continue
-		}
-		_, what := containerWhat(&l.Moment)
-		slices.Reverse(l.names) // as they came
-		l.Text = some(len(l.names), "container") + " " + what
-	}
-	return lines
-}
-
-// containerWhat is of which container a moment tells, and what; empty: of none.
-func containerWhat(m *ops.Moment) (name, what string) {
-	name, what, ok := strings.Cut(m.Text, " ")
-	if !ok || m.Kind != ops.MomentEngine || strings.HasSuffix(name, ":") {
-		return "", ""
-	}
-	for _, word := range containerWords {
-		if what == word || strings.HasPrefix(what, word+" ") || strings.HasPrefix(what, word+":") {
-			return name, what
-		}
-	}
-	return "", ""
-}
-
-// containerWords begin what is said of containers: their states, and what becomes of them.
-var containerWords = []string{
-	"appeared", "replaced", "removed", "restarted", "running", "healthy", "starting", "unhealthy", "exited", "created", "paused", "restarting", "removing", "dead",
-}
-
 func (p *pair) moments(page *style.Page) {
-	list := grouped(p.recent)
+	list := ops.Together(p.recent)
+	slices.Reverse(list)
 	today := p.local(p.now()).Format(time.DateOnly)
 	for i, m := range list[:min(len(list), p.plan.moments)] {
 		who, ink := string(m.Side), sideInk(m.Side)

@@ -26,10 +26,10 @@ type timelineView struct {
 	page   int  // lines shown the last time
 
 	seen  timelineKey
-	found []ops.Moment // what is asked for, oldest first
-	lines []momentLine // the same, as it is shown
-	stamp string       // layout of the times: with the date, unless all is of today
-	seenN int          // how many were found when following ended
+	found []ops.Moment      // what is asked for, oldest first
+	lines []ops.MomentGroup // the same, as it is shown
+	stamp string            // layout of the times: with the date, unless all is of today
+	seenN int               // how many were found when following ended
 }
 
 // timelineKey is what the lines are made from.
@@ -40,12 +40,6 @@ type timelineKey struct {
 	side        ops.Side
 	looks       uint64
 	day         string
-}
-
-// momentLine is a line of the screen: a moment, or several that say the same of containers.
-type momentLine struct {
-	ops.Moment
-	names []string // of the containers, where there are several
 }
 
 func newTimeline(e *env) screen {
@@ -91,8 +85,8 @@ func (v *timelineView) refresh() {
 		v.window.Set(len(v.lines), len(v.lines))
 		return
 	}
-	i := slices.IndexFunc(v.lines, func(l momentLine) bool { return !l.At.Before(on.At) })
-	if same := slices.IndexFunc(v.lines, func(l momentLine) bool { return l.At.Equal(on.At) && l.Text == on.Text }); same >= 0 {
+	i := slices.IndexFunc(v.lines, func(l ops.MomentGroup) bool { return !l.At.Before(on.At) })
+	if same := slices.IndexFunc(v.lines, func(l ops.MomentGroup) bool { return l.At.Equal(on.At) && l.Text == on.Text }); same >= 0 {
 		i = same
 	}
 	if i < 0 {
@@ -120,10 +114,7 @@ func (v *timelineView) find() {
 	if v.utc {
 		v.stamp += "Z"
 	}
-	latest := slices.Clone(v.found)
-	slices.Reverse(latest)
-	v.lines = grouped(latest)
-	slices.Reverse(v.lines)
+	v.lines = ops.Together(v.found)
 }
 
 func (v *timelineView) Update(msg tea.Msg) (screen, tea.Cmd) {
@@ -212,11 +203,11 @@ func (v *timelineView) choose(key string) {
 	}
 }
 
-// saveBox asks for the file that the moments which are shown go into, each of its own, as a page of
-// Markdown: masked before an audience.
+// saveBox asks for the file that the moments which are shown go into, as a page of Markdown: masked
+// before an audience.
 func (v *timelineView) saveBox() screen {
 	b := &saveBox{env: v.env, title: "Export the timeline as Markdown", save: v.save}
-	b.what = func() string { return some(len(v.found), "moment") + ", those that are shown now" }
+	b.what = func() string { return some(len(v.found), "moment") + ", as they are shown" }
 	b.input.SetText(v.fileName("timeline", ".md"))
 	return b
 }

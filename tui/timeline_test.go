@@ -136,7 +136,7 @@ func TestTimelineExport(t *testing.T) {
 	f.timeline = storyTimeline()
 	a := newConsole(f, 120, 40)
 	press(a, "T", "6", "S")
-	wants(t, a, "Export the timeline as Markdown", "1 moment, those that are shown now")
+	wants(t, a, "Export the timeline as Markdown", "1 moment, as they are shown")
 	const name = "tis-prod-timeline-20240517T140322Z.md"
 	press(a, "enter")
 	wants(t, a, "1 moment saved to /", name)

@@ -100,7 +100,7 @@ const (
 func (v *timelineView) day(i int) string { return v.local(v.lines[i].At).Format("02 Jan") }
 
 // line writes a moment, with its date where that is another one than above.
-func (v *timelineView) line(p *style.Page, m *momentLine, here, dated bool) {
+func (v *timelineView) line(p *style.Page, m *ops.MomentGroup, here, dated bool) {
 	cursor := " "
 	if here {
 		p.On(style.Selected)
@@ -157,7 +157,7 @@ func (v *timelineView) putMarked(p *style.Page, ink style.Ink, text string) {
 }
 
 // about says all of the moment under the cursor, in lines of text besides its head.
-func (v *timelineView) about(p *style.Page, m *momentLine, lines int) {
+func (v *timelineView) about(p *style.Page, m *ops.MomentGroup, lines int) {
 	stamp := "Mon 2 Jan 2006 15:04:05"
 	if v.utc {
 		stamp += "Z"
@@ -171,8 +171,8 @@ func (v *timelineView) about(p *style.Page, m *momentLine, lines int) {
 	}
 	p.End()
 	text := m.Text
-	if m.names != nil {
-		text += ": " + strings.Join(m.names, ", ")
+	if m.Names != nil {
+		text += ": " + strings.Join(m.Names, ", ")
 	}
 	if m.Finding != nil && m.Finding.Was != "" {
 		text += " (was: " + m.Finding.Was + ")"

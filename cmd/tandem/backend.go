@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"sync"
@@ -40,6 +42,7 @@ type backend struct {
 	snap     ops.Snapshot
 	run      *ops.Run
 	past     []ops.Run
+	runsAt   time.Time // when the last run was begun here, as the file system has it
 	timeline []ops.Moment
 	telling  telling
 	follows  string // run that is being followed
@@ -78,7 +81,8 @@ func (b *backend) watch(ctx context.Context) error {
 		case <-b.live.Changed():
 		case <-beat.C:
 		}
-		if b.refresh() {
+		told := b.otherRuns() && b.reloadPast()
+		if b.refresh() || told {
 			b.signal()
 		}
 		b.attach(ctx)
@@ -277,13 +281,30 @@ func (b *backend) show(ctx context.Context, run *ops.Run) (news bool) {
 	return news
 }
 
-func (b *backend) reloadPast() {
+// reloadPast reads the earlier runs anew, and tells whether the timeline has become another one.
+func (b *backend) reloadPast() bool {
 	runs, _ := b.s.past() // a journal that cannot be read does not hide the others
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.past = runs
+	before := len(b.timeline)
 	b.telling.past(runs)
 	b.timeline = b.telling.all()
-	b.mu.Unlock()
+	return len(b.timeline) != before
+}
+
+// otherRuns tells whether there may be news of runs that are not followed: one has begun since, or
+// goes on.
+func (b *backend) otherRuns() bool {
+	info, err := os.Stat(filepath.Dir(b.s.runDir("x")))
+	if err != nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	begun := !info.ModTime().Equal(b.runsAt)
+	b.runsAt = info.ModTime()
+	return begun || slices.ContainsFunc(b.past, func(r ops.Run) bool { return r.Live() && (b.run == nil || b.run.ID != r.ID) })
 }
 
 // What the screen reads.

@@ -23,11 +23,15 @@ const (
 // Together puts moments that say the same of several containers of a side into one: what else
 // happened then is not lost among them. Both lists have the oldest first.
 func Together(list []Moment) []MomentGroup {
-	var groups []MomentGroup
-	var sinces []time.Time // of the earliest of each
+	groups := make([]MomentGroup, 0, len(list))
+	sinces := make([]time.Time, 0, len(list)) // of the earliest of each
 	for i := range slices.Backward(list) {
 		m := &list[i]
 		name, what := m.container()
+		var names []string
+		if what != "" {
+			names = []string{name}
+		}
 		at := -1
 		for j := len(groups) - 1; j >= 0 && what != "" && groups[j].At.Sub(m.At) <= spread; j-- {
 			_, same := groups[j].container()
@@ -37,14 +41,14 @@ func Together(list []Moment) []MomentGroup {
 			}
 		}
 		if at < 0 {
-			groups, sinces = append(groups, MomentGroup{*m, []string{name}}), append(sinces, m.At)
+			groups, sinces = append(groups, MomentGroup{*m, names}), append(sinces, m.At)
 			continue
 		}
 		groups[at].Names, sinces[at] = append(groups[at].Names, name), m.At
 	}
 	for i := range groups {
 		g := &groups[i]
-		if len(g.Names) == 1 {
+		if len(g.Names) < 2 {
 			g.Names = nil
 			continue
 		}

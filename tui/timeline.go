@@ -98,16 +98,19 @@ func (v *timelineView) refresh() {
 
 func (v *timelineView) find() {
 	n := newNeedle(v.input.Text())
-	v.found, v.stamp = nil, "15:04:05"
-	for _, m := range v.timeline {
+	y, mon, d := v.local(v.now()).Date()
+	midnight := time.Date(y, mon, d, 0, 0, 0, 0, v.local(v.now()).Location())
+	v.found, v.stamp = make([]ops.Moment, 0, len(v.timeline)), "15:04:05"
+	for i := range v.timeline {
+		m := &v.timeline[i]
 		switch {
 		case v.side != "" && !m.Concerns(v.side), len(v.kinds) > 0 && !v.kinds[m.Kind]:
 			continue
 		case n != nil && !n.in(v.sheet.Plain(strings.Join([]string{string(m.Side), string(m.Kind), m.Text, m.Who, m.Run}, " "))):
 			continue
 		}
-		v.found = append(v.found, m)
-		if v.local(m.At).Format(time.DateOnly) != v.seen.day {
+		v.found = append(v.found, *m)
+		if m.At.Before(midnight) {
 			v.stamp = "02 Jan  15:04:05"
 		}
 	}

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -8,6 +12,7 @@ import (
 
 	"tandem/ops"
 	"tandem/ops/findings"
+	"tandem/ops/timeline"
 )
 
 // What a timeline tells of findings says which have not cleared, under the words told last.
@@ -59,5 +64,42 @@ func TestTheJournalTellsTheTimelineOfRuns(t *testing.T) {
 	want := []string{"tcs healthy", "of another machine", "drain two begun by ada@desk1", "drain one begun by ada@desk1", "drain one paused: x", "drain one goes on"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Where the disk does not take it, a note is an error and stays on the timeline, which says that it
+// is not saved; once there is a way it is, and nothing is said.
+func TestATimelineThatCannotBeSaved(t *testing.T) {
+	state := t.TempDir()
+	blocked := filepath.Join(state, "tis")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil { // in the way of the folder
+		t.Fatal(err)
+	}
+	b := &backend{changed: make(chan struct{}, 1), log: timeline.Open(state, "tis")}
+	says := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, m := range b.Timeline() {
+			text, _, _ := strings.Cut(m.Text, ":")
+			got = append(got, text)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	var problem *ops.Problem
+	if err := b.Note(t.Context(), "", "one\x1b[2J"); !errors.As(err, &problem) || problem.Hint == "" {
+		t.Errorf("the note: %v", err)
+	}
+	says("one", "this timeline is not saved")
+	if err := os.Remove(blocked); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Note(t.Context(), "", "two"); err != nil {
+		t.Error(err)
+	}
+	says("one", "two")
+	if list, err := timeline.Open(state, "tis").Read(); err != nil || len(list) != 2 || list[0].Text != "one" || list[0].Who != operator() {
+		t.Errorf("saved: %+v, %v", list, err)
 	}
 }

@@ -60,6 +60,13 @@ func Together(list []Moment) []MomentGroup {
 	return groups
 }
 
+// Container is the service, job or container that the moment is about, as the screens name it; empty:
+// none.
+func (m *Moment) Container() string {
+	name, _ := m.container()
+	return name
+}
+
 // container is of which container a moment tells, and what; empty: of none.
 func (m *Moment) container() (name, what string) {
 	name, what, ok := strings.Cut(m.Text, " ")

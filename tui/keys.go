@@ -216,6 +216,8 @@ var table = []Binding{
 	{Keys: []string{"f"}, Show: "f", Words: "follow", Help: "Go to the latest and stay there, or stop.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actFollow, Bar: true},
 	{Keys: []string{"S"}, Show: "S", Words: "export", Help: "Save what is shown as Markdown, to a file that only you may read.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actSave, Bar: true},
 	{Keys: []string{"n"}, Show: "n", Words: "note", Help: "Write a note on the timeline; during a run, into its journal.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actNote, Bar: true},
+	{Keys: []string{"l"}, Show: "l", Words: "its log", Help: "Read the log of the container from a minute before.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actItsLog},
+	{Keys: []string{"enter"}, Show: "enter", Words: "more", Help: "What the line is about: the service, the findings, the run.", Group: recalling, Scopes: []Scope{inTimeline}, Action: actAccept},
 	{Keys: []string{":"}, Show: ":", Words: "command", Help: "Find any command by its name, such as \"logs tcs\".", Group: looking, Scopes: []Scope{inPair, inRun}, Action: actPalette, Bar: true},
 
 	{Keys: []string{"space"}, Show: "space", Words: "mark", Help: "Mark the service, for a restart of several.", Group: moving, Scopes: []Scope{inPair}, Action: actMark, When: whenService},

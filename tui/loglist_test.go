@@ -150,7 +150,7 @@ func TestSinceReadsAnew(t *testing.T) {
 		return ctx.Err()
 	}
 	a := newConsole(f, 120, 40)
-	v := newLogs(&a.env, ops.Blue, "tcs").(*logView)
+	v := newLogs(&a.env, ops.Blue, "tcs")
 	v.cancel = func() {}
 	a.Update(openMsg{v})
 	fill(v, 10)

@@ -63,7 +63,7 @@ const (
 )
 
 // newLogs shows both sides, or the one that alone has something of this name.
-func newLogs(e *env, side ops.Side, name string) screen {
+func newLogs(e *env, side ops.Side, name string) *logView {
 	here, there := len(e.snap.On(side).Containers(name)) > 0, len(e.snap.On(side.Peer()).Containers(name)) > 0
 	if there && !here {
 		side = side.Peer()

@@ -25,7 +25,7 @@ func logLine(n int, text string) LogLine {
 func logScreen(w, h int) (*App, *logView) {
 	f := newFake(calm())
 	a := newConsole(f, w, h)
-	v := newLogs(&a.env, ops.Blue, "tcs").(*logView)
+	v := newLogs(&a.env, ops.Blue, "tcs")
 	v.cancel = func() {} // its streams are begun
 	a.Update(openMsg{v})
 	return a, v
@@ -355,7 +355,7 @@ func TestLogNewsComeOnce(t *testing.T) {
 	}
 	a := newConsole(f, 120, 40)
 	a.ctx = t.Context()
-	v := newLogs(&a.env, ops.Blue, "tcs").(*logView)
+	v := newLogs(&a.env, ops.Blue, "tcs")
 	defer v.Close()
 	_, cmd := a.Update(openMsg{v})
 	for news := 1; ; news++ {

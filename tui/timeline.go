@@ -157,6 +157,10 @@ func (v *timelineView) press(key pressed) tea.Cmd {
 		v.typing = true
 	case actSave:
 		return open(v.saveBox())
+	case actAccept:
+		return v.more()
+	case actItsLog:
+		return v.log()
 	case actFollow:
 		v.follow(v.paused)
 	case actUp:
@@ -204,6 +208,51 @@ func (v *timelineView) choose(key string) {
 	} else {
 		v.kinds[kind] = true
 	}
+}
+
+// on is the moment under the cursor, nil: there is none; and the name of the service, job or
+// container that it is about, where that is still on its side.
+func (v *timelineView) on() (m *ops.Moment, name string) {
+	if v.window.Cursor >= len(v.lines) {
+		return nil, ""
+	}
+	l := &v.lines[v.window.Cursor]
+	if name = l.Container(); l.Names != nil || l.Side == "" || len(v.snap.On(l.Side).Containers(name)) == 0 {
+		name = ""
+	}
+	return &l.Moment, name
+}
+
+// more opens what the moment under the cursor is about.
+func (v *timelineView) more() tea.Cmd {
+	m, name := v.on()
+	switch {
+	case m == nil:
+		return nil
+	case m.Kind == ops.MomentFinding:
+		return open(newFindings(v.env))
+	case m.Run != "" && v.run != nil && v.run.ID == m.Run:
+		return open(newRunView(v.env))
+	case m.Run != "":
+		return say(style.Soft, "tandem report "+m.Run+" tells all of it")
+	case name != "" && v.snap.On(m.Side).Service(name) != nil:
+		return open(newDetail(v.env, name))
+	}
+	return say(style.Soft, "there is no more to be seen of this")
+}
+
+// before is how much of a log before the moment is read with it.
+const before = time.Minute
+
+// log opens the log of what the moment under the cursor is about, from shortly before it.
+func (v *timelineView) log() tea.Cmd {
+	m, name := v.on()
+	if name == "" {
+		return say(style.Soft, "this is not about one container that is there")
+	}
+	logs := newLogs(v.env, m.Side, name)
+	logs.span.Since = m.At.Add(-before)
+	return open(logs)
 }
 
 // saveBox asks for the file that the moments which are shown go into, as a page of Markdown: masked

@@ -151,3 +151,35 @@ func TestTimelineExport(t *testing.T) {
 		t.Errorf("saved %q, %v", got, err)
 	}
 }
+
+// enter opens what a line is about, l the log from shortly before it.
+func TestTimelineLeadsOn(t *testing.T) {
+	f := newFake(incident())
+	list := []ops.Moment{
+		{At: ago(9 * time.Minute), Kind: ops.MomentEngine, Side: ops.Green, Text: "tcs exited 137"},
+		{At: ago(8 * time.Minute), Kind: ops.MomentFinding, Side: ops.Green, Text: "block: it is broken", Finding: &ops.FindingMoment{}},
+		{At: ago(7 * time.Minute), Kind: ops.MomentRun, Side: ops.Green, Run: "7f3a", Text: "drain GREEN begun"},
+		{At: ago(6 * time.Minute), Kind: ops.MomentRun, Side: ops.Green, Run: "0001", Text: "an older one begun"},
+		{At: ago(5 * time.Minute), Kind: ops.MomentHost, Side: ops.Green, Text: "rebooted"},
+		{At: ago(4 * time.Minute), Kind: ops.MomentEngine, Side: ops.Green, Text: "nobody exited 1"},
+	}
+	f.timeline = list
+	f.run = &ops.Run{ID: "7f3a", Started: ago(7 * time.Minute), Ended: ago(6 * time.Minute), Outcome: ops.OutcomeDone, Plan: ops.PlanDoc{Title: "drain GREEN"}, Steps: []ops.RunStep{{Phase: ops.Done}}, Events: 9}
+	for i, want := range []string{"─ tcs ─", "worst first", "takes it back", "tandem report 0001", "no more to be seen", "no more to be seen"} {
+		a := newConsole(f, 120, 40)
+		press(a, "T", "g")
+		for range i {
+			press(a, "j")
+		}
+		press(a, "enter")
+		wants(t, a, want)
+	}
+	a := newConsole(f, 120, 40)
+	press(a, "T", "l")
+	wants(t, a, "not about one container that is there")
+	press(a, "g", "l")
+	v, ok := a.top().(*logView)
+	if !ok || v.name != "tcs" || v.side != ops.Green || !v.span.Since.Equal(list[0].At.Add(-time.Minute)) {
+		t.Errorf("l opens %+v", a.top())
+	}
+}

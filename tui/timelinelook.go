@@ -169,6 +169,9 @@ func (v *timelineView) about(p *style.Page, m *ops.MomentGroup, lines int) {
 	if m.Run != "" {
 		p.Space(2).Put(style.Muted, "run").Space(1).Put(style.Soft, m.Run)
 	}
+	if !v.typing {
+		v.hints(p, m)
+	}
 	p.End()
 	text := m.Text
 	if m.Names != nil {
@@ -178,6 +181,23 @@ func (v *timelineView) about(p *style.Page, m *ops.MomentGroup, lines int) {
 		text += " (was: " + m.Finding.Was + ")"
 	}
 	p.Space(2).Wrap(style.Text, text, lines)
+}
+
+// hints are the keys that lead on from the moment under the cursor.
+func (v *timelineView) hints(p *style.Page, m *ops.MomentGroup) {
+	hint := func(key, words string) { p.Space(3).Put(style.Key, key).Space(1).Put(style.Muted, words) }
+	_, name := v.on()
+	if name != "" {
+		hint(v.keyOf(actItsLog), "its log")
+	}
+	switch {
+	case m.Finding != nil:
+		hint("enter", "findings")
+	case m.Run != "" && v.run != nil && v.run.ID == m.Run:
+		hint("enter", "the run")
+	case name != "" && v.snap.On(m.Side).Service(name) != nil:
+		hint("enter", "details")
+	}
 }
 
 // status is the line below the box: whether it moves, and what is asked for.

@@ -237,6 +237,10 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 			{What: "kill", On: "change", Count: 74},
 			{What: "apart", On: "event", Count: 150, For: 30 * time.Second},
 		}},
+		"a canary of the killed runner is on a network": {Start: ops.StartCompose, Pools: "move", Then: []turn{{Wait: 90 * time.Second, Back: true}, {Wait: 3 * time.Second}}, Faults: []fault{
+			{What: "balancer", On: "event", Count: 2, After: 7 * time.Second},
+			{What: "kill", On: "event", Count: 218, After: 10 * time.Millisecond},
+		}},
 		"the balancer forgets what is out": {Start: ops.StartCompose, Pools: "cut-off", Then: []turn{back}, Faults: []fault{
 			{What: "balancer", On: "change", Count: 29, After: 300 * time.Millisecond},
 			{What: "apart", On: "event", Count: 56, For: 8 * time.Second},

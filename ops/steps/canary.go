@@ -146,6 +146,18 @@ func sweep(ctx context.Context, engine ops.Engine) error {
 	return left.Remove(ctx, engine)
 }
 
+// sweepSide sweeps before networks go: the canary of a runner that was killed is on one of them.
+func sweepSide(ctx context.Context, env ops.Env, side ops.Side) error {
+	engine, err := env.Hosts[side].Engine(ctx)
+	if err != nil {
+		return fmt.Errorf("reaching the engine of %s: %w", side, err)
+	}
+	if err := sweep(ctx, engine); err != nil {
+		return fmt.Errorf("removing what a canary left: %w", err)
+	}
+	return nil
+}
+
 // Leftovers are what canaries and compose's probes have on a host. Outside of a run nothing of
 // them should be there.
 type Leftovers struct {

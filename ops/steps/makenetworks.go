@@ -166,6 +166,11 @@ func (m MakeNetworks) Undo(ctx context.Context, env ops.Env) error {
 		if !made {
 			continue
 		}
+		if !touched {
+			if err := sweepSide(ctx, env, m.Side); err != nil {
+				return err
+			}
+		}
 		touched = true
 		if err := m.drop(ctx, env, was); err != nil {
 			return err

@@ -239,6 +239,11 @@ func (r RemoveNetworks) Undo(ctx context.Context, env ops.Env) error {
 		if !known {
 			continue
 		}
+		if !touched {
+			if err := sweepSide(ctx, env, r.Side); err != nil {
+				return err
+			}
+		}
 		touched = true
 		if err := r.bringBack(ctx, env, was, kept); err != nil {
 			return err

@@ -44,18 +44,19 @@ type Options struct {
 // App is the console as a Bubble Tea model.
 type App struct {
 	env
-	opt    Options
-	size   Size
-	stack  []screen // the pair screen first
-	said   sayMsg
-	mouse  bool
-	echo   string // the keys typed last, in presenter mode
-	themes []themes.Theme
-	theme  int
-	bars   bars
-	steady steady
-	frame  string
-	drawn  bool // frame is what the state says
+	opt     Options
+	size    Size
+	stack   []screen // the pair screen first
+	said    sayMsg
+	mouse   bool
+	echo    string // the keys typed last, in presenter mode
+	themes  []themes.Theme
+	theme   int
+	bars    bars
+	steady  steady
+	frame   string
+	drawn   bool // frame is what the state says
+	waiting bool // for the next moment of a replay
 }
 
 // New makes the console. It reads the backend's present state at once.
@@ -76,15 +77,21 @@ func New(opt Options) *App {
 			a.themes = append(a.themes, theme)
 		}
 	}
+	if a.replay, _ = opt.Backend.(*Replay); a.replay != nil {
+		a.now = a.replay.Clock
+	}
 	a.read()
 	a.restyle()
 	a.stack = []screen{newPair(&a.env)}
+	if a.replay != nil {
+		a.stack[0] = newRunView(&a.env)
+	}
 	return a
 }
 
 // Init starts to wait for changes and for the next second.
 func (a *App) Init() tea.Cmd {
-	return tea.Batch(a.wait(0), a.tick(), a.awaitTheme(), a.awaitRecord())
+	return tea.Batch(a.wait(0), a.tick(), a.awaitTheme(), a.awaitRecord(), a.play())
 }
 
 // minFrame is the least time between two readings of the backend: 20 frames a second.
@@ -178,6 +185,9 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return a, tea.Batch(a.tell(changedMsg{}), a.wait(a.calm()))
 	case tickMsg:
 		return a, tea.Batch(a.tell(msg), a.poll(), a.tick())
+	case playMsg:
+		a.waiting = false
+		return a, a.wind()
 	case openMsg:
 		a.stack = append(a.stack, msg.screen)
 		return a, tea.Batch(a.tell(tea.WindowSizeMsg{Width: a.size.W, Height: a.size.H}), a.poll())
@@ -337,6 +347,9 @@ func (a *App) act(action Action, service string) tea.Cmd {
 
 // global carries out what does not belong to a single screen.
 func (a *App) global(action Action) (tea.Cmd, bool) {
+	if a.replay != nil && a.replay.handle(action) {
+		return a.wind(), true
+	}
 	switch action {
 	case actDrain:
 		return a.operate(ops.Request{Op: ops.OpDrain, Side: a.side}), true
@@ -422,9 +435,9 @@ func (a *App) readOnly() tea.Cmd {
 	return say(style.Warn, "read-write: operations are possible again")
 }
 
-// quit leaves at once, or asks where a run is under way.
+// quit leaves at once, a replay always, or asks where a run is under way.
 func (a *App) quit() tea.Cmd {
-	if b, ok := a.top().(*askBox); ok && b.quits || a.run == nil || !a.run.Live() {
+	if b, ok := a.top().(*askBox); ok && b.quits || a.replay != nil || a.run == nil || !a.run.Live() {
 		a.close()
 		return tea.Quit
 	}

@@ -40,7 +40,8 @@ type env struct {
 	sheet   *style.Sheet
 	now     func() time.Time
 	utc     bool
-	present bool // for an audience: hosts and addresses are hidden, states are large
+	replay  *Replay // nil: what is shown is the present
+	present bool    // for an audience: hosts and addresses are hidden, states are large
 
 	// What the backend last said, and a number that grows whenever any of it changes.
 	snap     *ops.Snapshot

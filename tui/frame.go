@@ -115,7 +115,7 @@ func barBindings(e *env, scope Scope) []*Binding {
 	var list []*Binding
 	for i := range e.keys {
 		b := &e.keys[i]
-		if !b.Bar && !(b.Action == actBack && scope != inPair) || b.Words == "" || b.Show == "" || !b.In(scope) {
+		if !b.Bar && !(b.Action == actBack && scope != inPair && scope != inReplay) || b.Words == "" || b.Show == "" || !b.In(scope) {
 			continue
 		}
 		if chosen, why := find(e, scope, b.Keys[0]); chosen == b && why != noRun {
@@ -155,6 +155,9 @@ func (a *App) title(w int) string {
 	if a.backend.ReadOnly() {
 		mode, modeInk = " READ-ONLY ", style.WarnChip
 	}
+	if a.replay != nil {
+		mode, modeInk = " REPLAY ", style.FocusChip
+	}
 	right := style.Width(mode) + 3 + style.Width(clock) + 1
 	badge := ""
 	if a.present {
@@ -192,6 +195,7 @@ func (a *App) putServing(p *style.Page) {
 		}
 	}
 	switch {
+	case a.replay != nil && !known: // nobody looks
 	case b.Look.At.IsZero() && b.Look.Err == nil:
 		p.Put(style.Soft, "asking who is in service …")
 	case !known:

@@ -24,6 +24,7 @@ const (
 	inRun      Scope = "run"
 	inLogs     Scope = "logs"
 	inTimeline Scope = "timeline"
+	inReplay   Scope = "replay"
 	anywhere   Scope = ""
 )
 
@@ -35,6 +36,7 @@ const (
 	operations Group = "Operations"
 	looking    Group = "Look"
 	running    Group = "Run"
+	replaying  Group = "Replay"
 	logging    Group = "Logs"
 	recalling  Group = "Timeline"
 	moving     Group = "Move"
@@ -42,7 +44,7 @@ const (
 	console    Group = "Console"
 )
 
-var groups = []Group{operations, looking, running, logging, recalling, moving, dialogs, console}
+var groups = []Group{operations, looking, running, replaying, logging, recalling, moving, dialogs, console}
 
 // Action is what a key asks for.
 type Action string
@@ -79,6 +81,13 @@ const (
 	actTakeBack Action = "take back"
 	actResume   Action = "resume"
 	actSkip     Action = "skip"
+
+	actPlay     Action = "play"
+	actHold     Action = "hold"
+	actStepOn   Action = "next step"
+	actStepBack Action = "step before"
+	actFaster   Action = "faster"
+	actSlower   Action = "slower"
 
 	actSide     Action = "side"
 	actMark     Action = "mark"
@@ -157,8 +166,8 @@ func (b *Binding) reason(e *env) string {
 }
 
 var (
-	reading   = []Scope{inPair, inList, inDetails, inRun, inLogs, inTimeline} // screens where single letters are commands
-	scrolling = []Scope{inPair, inList, inDetails, inRun, inLogs, inTimeline, inChoose, inPalette, inConfirm, inNamed, inTyped, inRefused, inRisky, inNotice}
+	reading   = []Scope{inPair, inList, inDetails, inRun, inReplay, inLogs, inTimeline} // screens where single letters are commands
+	scrolling = []Scope{inPair, inList, inDetails, inRun, inReplay, inLogs, inTimeline, inChoose, inPalette, inConfirm, inNamed, inTyped, inRefused, inRisky, inNotice}
 	briefings = []Scope{inConfirm, inNamed, inRefused, inRisky} // dialogs of a plan, where nothing but the name is typed
 )
 
@@ -185,9 +194,17 @@ var table = []Binding{
 	{Keys: []string{"x"}, Show: "x", Words: "stop", Help: "Stop the run after the present step; it can be resumed or taken back.", Group: running, Scopes: []Scope{inRun}, Action: actStop, Bar: true, When: whileLive},
 	{Keys: []string{"s"}, Show: "s", Words: "resume", Help: "Go on with a run that stopped half-way.", Group: running, Scopes: []Scope{inRun}, Action: actResume, Bar: true, When: whenHalfway},
 	{Keys: []string{"a"}, Show: "a", Words: "skip", Help: "Go on without what the run stopped at: a named risk, with a reason, on the record.", Group: running, Scopes: []Scope{inRun}, Action: actSkip, Level: ops.Disruptive, When: whenSkippable},
-	{Keys: []string{"enter"}, Show: "enter", Words: "unfold", Help: "Show the steps of a group one by one, or fold them again.", Group: running, Scopes: []Scope{inRun}, Action: actAccept},
+	{Keys: []string{"enter"}, Show: "enter", Words: "unfold", Help: "Show the steps of a group one by one, or fold them again.", Group: running, Scopes: []Scope{inRun, inReplay}, Action: actAccept},
 	{Keys: []string{"b"}, Show: "b", Words: "roll back", Help: "Take back what the run has done, in reverse.", Group: running, Scopes: []Scope{inRun}, Action: actTakeBack, Level: ops.Disruptive, Bar: true, When: whenTakeable},
 	{Keys: []string{"n"}, Show: "n", Words: "note", Help: "Write a note into the journal of the run.", Group: running, Scopes: []Scope{inRun}, Action: actNote, When: whenRun},
+
+	{Keys: []string{"space"}, Show: "space", Words: "pause", Help: "Pause the replay.", Group: replaying, Scopes: []Scope{inReplay}, Action: actHold, Bar: true, When: whilePlaying},
+	{Keys: []string{"space"}, Show: "space", Words: "play", Help: "Go on with the replay; at its end, from the beginning.", Group: replaying, Scopes: []Scope{inReplay}, Action: actPlay, Bar: true, When: whileHeld},
+	{Keys: []string{"left"}, Show: "←", Words: "step before", Help: "To where this step began, or the one before.", Group: replaying, Scopes: []Scope{inReplay}, Action: actStepBack, Bar: true},
+	{Keys: []string{"right"}, Show: "→", Words: "next step", Help: "To where the next step begins.", Group: replaying, Scopes: []Scope{inReplay}, Action: actStepOn, Bar: true},
+	{Keys: []string{"+", "="}, Show: "+", Words: "faster", Help: "Play twice as fast.", Group: replaying, Scopes: []Scope{inReplay}, Action: actFaster, Bar: true},
+	{Keys: []string{"-"}, Show: "-", Words: "slower", Help: "Play half as fast.", Group: replaying, Scopes: []Scope{inReplay}, Action: actSlower, Bar: true},
+	{Keys: []string{"q"}, Show: "q", Words: "leave", Help: "Leave the replay.", Group: replaying, Scopes: []Scope{inReplay}, Action: actQuit, Bar: true},
 
 	{Keys: []string{"v"}, Show: "v", Words: "view run", Help: "Watch the run under way, or the last one.", Group: looking, Scopes: []Scope{inPair}, Action: actRun, When: whenRun},
 	{Keys: []string{"l"}, Show: "l", Words: "logs", Help: "Follow the logs of the service.", Group: looking, Scopes: []Scope{inPair, inDetails, inRun}, Action: actLogs, Bar: true, When: whenService},
@@ -221,8 +238,8 @@ var table = []Binding{
 	{Keys: []string{":"}, Show: ":", Words: "command", Help: "Find any command by its name, such as \"logs tcs\".", Group: looking, Scopes: []Scope{inPair, inRun}, Action: actPalette, Bar: true},
 
 	{Keys: []string{"space"}, Show: "space", Words: "mark", Help: "Mark the service, for a restart of several.", Group: moving, Scopes: []Scope{inPair}, Action: actMark, When: whenService},
-	{Keys: []string{"up", "k"}, Show: "↑ k", Words: "up", Help: "One line up.", Group: moving, Scopes: []Scope{inPair, inList, inDetails, inRun, inLogs, inTimeline, inChoose}, Action: actUp},
-	{Keys: []string{"down", "j"}, Show: "↓ j", Words: "down", Help: "One line down.", Group: moving, Scopes: []Scope{inPair, inList, inDetails, inRun, inLogs, inTimeline, inChoose}, Action: actDown},
+	{Keys: []string{"up", "k"}, Show: "↑ k", Words: "up", Help: "One line up.", Group: moving, Scopes: []Scope{inPair, inList, inDetails, inRun, inReplay, inLogs, inTimeline, inChoose}, Action: actUp},
+	{Keys: []string{"down", "j"}, Show: "↓ j", Words: "down", Help: "One line down.", Group: moving, Scopes: []Scope{inPair, inList, inDetails, inRun, inReplay, inLogs, inTimeline, inChoose}, Action: actDown},
 	{Keys: []string{"up", "ctrl+p"}, Words: "up", Scopes: []Scope{inPalette}, Action: actUp},
 	{Keys: []string{"down", "ctrl+n"}, Words: "down", Scopes: []Scope{inPalette}, Action: actDown},
 	{Keys: []string{"up"}, Words: "up", Scopes: []Scope{inConfirm, inNamed, inTyped, inRefused, inRisky, inNotice, inFilter}, Action: actUp},
@@ -243,14 +260,14 @@ var table = []Binding{
 	{Keys: []string{"enter"}, Show: "enter", Words: "keep", Help: "Keep the filter and go back to the rows.", Group: dialogs, Scopes: []Scope{inFilter}, Action: actAccept, Bar: true},
 	{Keys: []string{"esc"}, Show: "esc", Words: "clear", Help: "Show every service again.", Group: dialogs, Scopes: []Scope{inFilter}, Action: actBack, Bar: true},
 	{Keys: []string{"enter"}, Show: "enter", Words: "choose", Help: "Choose, where that changes nothing yet.", Group: dialogs, Scopes: []Scope{inChoose, inPalette, inNotice, inList, inDetails, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky}, Action: actAccept},
-	{Keys: []string{"esc"}, Show: "esc", Words: "back", Help: "Close, or cancel.", Group: dialogs, Scopes: []Scope{inPair, inPalette, inList, inDetails, inLogs, inTimeline}, Action: actBack},
+	{Keys: []string{"esc"}, Show: "esc", Words: "back", Help: "Close, or cancel.", Group: dialogs, Scopes: []Scope{inPair, inReplay, inPalette, inList, inDetails, inLogs, inTimeline}, Action: actBack},
 	{Keys: []string{"esc"}, Show: "esc", Words: "cancel", Scopes: []Scope{inConfirm, inNamed, inTyped, inAsk, inRisky, inChoose}, Action: actBack},
 	{Keys: []string{"esc"}, Show: "esc", Words: "close", Scopes: []Scope{inRefused, inNotice}, Action: actBack},
 
 	{Keys: []string{"ctrl+o"}, Show: "^o", Words: "read-only", Help: "Switch read-only on or off: nothing can be changed while it is on.", Group: console, Scopes: []Scope{anywhere}, Action: actReadOnly},
-	{Keys: []string{"ctrl+p"}, Show: "^p", Words: "presenter", Help: "For an audience: hide hosts and addresses, show the keys typed.", Group: console, Scopes: []Scope{inPair, inList, inDetails, inRun, inLogs, inTimeline, inNotice, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky, inChoose, inFilter}, Action: actPresent},
-	{Keys: []string{"t"}, Show: "t", Words: "theme", Help: "Choose a colour theme, with the screen in it as you go.", Group: console, Scopes: []Scope{inPair, inList, inDetails, inRun, inTimeline}, Action: actTheme},
-	{Keys: []string{"m"}, Show: "m", Words: "mouse", Help: "Mouse on or off; off, the terminal selects text.", Group: console, Scopes: []Scope{inPair, inRun, inLogs, inTimeline}, Action: actMouse},
+	{Keys: []string{"ctrl+p"}, Show: "^p", Words: "presenter", Help: "For an audience: hide hosts and addresses, show the keys typed.", Group: console, Scopes: []Scope{inPair, inList, inDetails, inRun, inReplay, inLogs, inTimeline, inNotice, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky, inChoose, inFilter}, Action: actPresent},
+	{Keys: []string{"t"}, Show: "t", Words: "theme", Help: "Choose a colour theme, with the screen in it as you go.", Group: console, Scopes: []Scope{inPair, inList, inDetails, inRun, inReplay, inTimeline}, Action: actTheme},
+	{Keys: []string{"m"}, Show: "m", Words: "mouse", Help: "Mouse on or off; off, the terminal selects text.", Group: console, Scopes: []Scope{inPair, inRun, inReplay, inLogs, inTimeline}, Action: actMouse},
 	{Keys: []string{"ctrl+l"}, Show: "^l", Words: "redraw", Help: "Draw the whole screen afresh.", Group: console, Scopes: []Scope{anywhere}, Action: actRedraw},
 	{Keys: []string{"?"}, Show: "?", Words: "help", Help: "Every key.", Group: console, Scopes: reading, Action: actHelp, Bar: true},
 	{Keys: []string{"q"}, Show: "q", Words: "quit", Help: "Leave the console; a run goes on without it.", Group: console, Scopes: []Scope{inPair}, Action: actQuit},

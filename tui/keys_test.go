@@ -8,7 +8,7 @@ import (
 )
 
 // scopes are all that screens can have.
-var scopes = []Scope{inPair, inFilter, inPalette, inList, inDetails, inNotice, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky, inChoose, inRun, inLogs}
+var scopes = []Scope{inPair, inFilter, inPalette, inList, inDetails, inNotice, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky, inChoose, inRun, inReplay, inLogs}
 
 // states are the situations on which bindings depend.
 func states() map[string]*env {

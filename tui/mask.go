@@ -87,6 +87,22 @@ func wordsOf(names []string) *regexp.Regexp {
 	return regexp.MustCompile(`(^|\b)(?:` + strings.Join(list, "|") + `)\b`)
 }
 
+// PeopleOf are the people, and their machines, who have had to do with a run.
+func PeopleOf(r *ops.Run) []string {
+	list := Names(r.By)
+	for _, l := range r.Lines {
+		switch l.Kind {
+		case ops.EvResumed, ops.EvRollback, ops.EvContinued: // by whom, among other words
+			for _, word := range strings.Fields(l.Text) {
+				if strings.Contains(word, "@") {
+					list = append(list, Names(strings.Trim(word, ".,:;()"))...)
+				}
+			}
+		}
+	}
+	return list
+}
+
 // Names are the user and the machine of user@machine, of one or of several.
 func Names(who string) []string {
 	return strings.FieldsFunc(who, func(r rune) bool { return r == '@' || r == ' ' })
@@ -102,7 +118,7 @@ func (e *env) people() []string {
 		}
 	}
 	if e.run != nil {
-		add(e.run.By)
+		list = append(list, PeopleOf(e.run)...)
 	}
 	known := map[string]bool{}
 	for i := range e.timeline {

@@ -148,8 +148,11 @@ func failedStep(r *ops.Run) *ops.RunStep {
 	return last
 }
 
-// putKeys lists what can be done now; in read-only, how to be able to.
+// putKeys lists what can be done now; in read-only, how to be able to. What is over leaves no choice.
 func (v *runView) putKeys(p *style.Page, keys [][2]string) {
+	if v.replay != nil {
+		return
+	}
 	if v.backend.ReadOnly() {
 		p.Put(style.WarnStrong, "read-only: ctrl+o switches it off").End()
 		return

@@ -374,7 +374,9 @@ func (v *runView) ending(p *style.Page) {
 	switch {
 	case r.Outcome == ops.OutcomeDone:
 		p.Put(style.Ok, style.OkMark).Space(1).Put(style.Strong, "done in "+took+".")
-		choice("b", "takes it back")
+		if !v.backend.ReadOnly() {
+			choice("b", "takes it back")
+		}
 	case r.Outcome == ops.OutcomeRolledBack:
 		p.Put(style.Ok, style.OkMark).Space(1).Put(style.Strong, "taken back, "+took+" after the start.")
 	case r.Outcome == ops.OutcomeRefused:
@@ -404,7 +406,11 @@ func (v *runView) foot(p *style.Page) {
 		p.Put(style.Muted, "requests since "+v.clock(m.at)).Space(1).Put(style.Strong, thousands(m.requests)).Space(3).
 			Put(style.Muted, "failed").Space(1).Put(ink, thousands(m.failed)).Space(3)
 	}
-	if text := some(v.run.Events, "event") + " in the journal"; p.Measure(text) < p.Left() {
+	text := some(v.run.Events, "event") + " in the journal"
+	if v.replay != nil {
+		text = "as the journal tells, " + count(v.run.Events, len(v.replay.events)) + " events"
+	}
+	if p.Measure(text) < p.Left() {
 		p.Put(style.Muted, text)
 	}
 	p.End()

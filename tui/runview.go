@@ -76,8 +76,14 @@ func (v *runView) usual(title string) time.Duration {
 	return d
 }
 
-func (*runView) Modal() bool  { return false }
-func (*runView) Scope() Scope { return inRun }
+func (*runView) Modal() bool { return false }
+
+func (v *runView) Scope() Scope {
+	if v.replay != nil {
+		return inReplay
+	}
+	return inRun
+}
 
 // askTime bounds a request to a run: it is a file written, or a refusal.
 const askTime = 10 * time.Second
@@ -129,7 +135,7 @@ func (v *runView) ask() screen {
 }
 
 func (v *runView) press(action Action) tea.Cmd {
-	if action == actBack {
+	if action == actBack && v.replay == nil {
 		return leave(v)
 	}
 	if v.run == nil || v.await != "" || len(v.run.Steps) == 0 {
@@ -147,7 +153,7 @@ func (v *runView) press(action Action) tea.Cmd {
 		move(10)
 	case actTop:
 		move(-len(v.run.Steps) * 2)
-	case actBottom:
+	case actBottom, actBack:
 		v.picked = false
 	case actAccept:
 		v.fold()
@@ -207,7 +213,7 @@ func (v *runView) View(area Size) []string {
 	}
 	banner := v.banner(area.W)
 	var lines []string
-	if banner == nil && v.run.Live() || roomy { // else what there is to say needs the room; the last line has the traffic
+	if v.replay != nil || banner == nil && v.run.Live() || roomy { // else what there is to say needs the room; the last line has the traffic
 		lines = v.cards(area, roomy)
 	}
 	if len(lines)+len(banner) < area.H {
@@ -242,6 +248,9 @@ func (v *runView) View(area Size) []string {
 
 // cards are the two sides in brief, where they leave room for the run.
 func (v *runView) cards(area Size, roomy bool) []string {
+	if v.replay != nil {
+		return v.replay.strip(v.env, area.W, roomy)
+	}
 	cards, _ := headerCards(v.env, area.W)
 	if len(cards) > area.H/2 {
 		cards = nil

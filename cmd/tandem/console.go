@@ -41,7 +41,7 @@ func safe(text string) string { return style.Safe(text) }
 // prints one look in plain lines instead.
 func runConsole(ctx context.Context, g *globals) error {
 	if g.plain && g.record != "" {
-		return usagef("--record keeps what is drawn, and --plain draws nothing: leave one of them out")
+		return errUndrawn
 	}
 	if g.plain {
 		return plainConsole(ctx, g)
@@ -56,26 +56,17 @@ func runConsole(ctx context.Context, g *globals) error {
 		return err
 	}
 	defer s.close()
-	theme, err := themeOf(g, s.cfg)
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	opt, err := s.drawing(ctx, g)
 	if err != nil {
 		return err
 	}
-	keys, err := keysOf(s.cfg)
-	if err != nil {
-		return err
-	}
-	rec, err := recording(g)
-	if err != nil {
-		return err
-	}
-	if rec != nil {
-		defer rec.Close()
-	}
+	defer opt.Record.Close()
 	s.unlock(ctx)
 	b := newBackend(ctx, s, g)
 	defer b.close()
-	opt := s.options(g, b, theme)
-	opt.Keys, opt.Record = keys, rec
+	opt.Backend = b
 	err = tui.Run(ctx, opt)
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -102,11 +93,25 @@ func keysOf(cfg *config.Config) (tui.KeyTable, error) {
 	return keys, nil
 }
 
-func (s *session) options(g *globals, b *backend, theme themes.Theme) tui.Options {
-	return tui.Options{
-		Backend: b, Theme: theme, ASCII: g.ascii, NoColor: tui.NoColor(), UTC: s.cfg.Display.UTC, Now: time.Now, Present: g.present,
-		Redact: s.cfg.Display.Redact, Names: s.names(), Version: version(), ThemeFile: watchTheme(b.ctx, theme.Name),
+// drawing are the options of a console but for its backend, with the recording begun that is asked
+// for. ctx ends with the console.
+func (s *session) drawing(ctx context.Context, g *globals) (tui.Options, error) {
+	theme, err := themeOf(g, s.cfg)
+	if err != nil {
+		return tui.Options{}, err
 	}
+	keys, err := keysOf(s.cfg)
+	if err != nil {
+		return tui.Options{}, err
+	}
+	rec, err := recording(g)
+	if err != nil {
+		return tui.Options{}, err
+	}
+	return tui.Options{
+		Theme: theme, ASCII: g.ascii, NoColor: tui.NoColor(), UTC: s.cfg.Display.UTC, Now: time.Now, Present: g.present,
+		Redact: s.cfg.Display.Redact, Names: s.names(), Version: version(), ThemeFile: watchTheme(ctx, theme.Name), Keys: keys, Record: rec,
+	}, nil
 }
 
 // names are the people and machines that an audience need not know of, besides the pair's hosts:

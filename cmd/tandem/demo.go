@@ -91,14 +91,15 @@ func takePicture(ctx context.Context, g *globals, file string) error {
 		return err
 	}
 	defer s.close()
-	theme, err := themeOf(g, s.cfg)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	opt, err := s.drawing(ctx, g)
 	if err != nil {
 		return err
 	}
 	b := newBackend(ctx, s, g)
 	defer b.close()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
+	opt.Backend = b
 	for snap := b.Snapshot(); !whole(&snap); snap = b.Snapshot() {
 		select {
 		case <-b.Changed():
@@ -106,7 +107,7 @@ func takePicture(ctx context.Context, g *globals, file string) error {
 			return fmt.Errorf("waiting for a whole look at the lab: %w", ctx.Err())
 		}
 	}
-	if err := os.WriteFile(file, []byte(tui.Picture(s.options(g, b, theme), pictureSize)), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(tui.Picture(opt, pictureSize)), 0o644); err != nil {
 		return fmt.Errorf("writing the picture: %w", err)
 	}
 	return nil

@@ -75,7 +75,7 @@ func (s *session) follow(cmd *cobra.Command, id string, first int) error {
 			}
 		}
 		if len(news) == 0 {
-			fmt.Fprintf(out, "the process that carried out run %s is gone: %s\n", id, endWords(run))
+			fmt.Fprintln(out, goneWords(run))
 			code = runError(run)
 			return errFollowed
 		}
@@ -193,6 +193,11 @@ func printEvent(w io.Writer, run *ops.Run, e ops.Event) {
 		return // guards and records are in the journal
 	}
 	fmt.Fprintf(w, "%s  %s\n", e.At.UTC().Format("15:04:05Z"), safe(text))
+}
+
+// goneWords are those for a run that died.
+func goneWords(run *ops.Run) string {
+	return "the process that carried out run " + run.ID + " is gone: " + endWords(run)
 }
 
 func endWords(run *ops.Run) string {

@@ -16,6 +16,9 @@ func canRecord(cmd *cobra.Command, g *globals) {
 	cmd.Flags().StringVar(&g.record, "record", "", "write what the console shows into a new `file`, as asciicast v2 (asciinema play FILE)")
 }
 
+// errUndrawn refuses a recording of lines, which anything else can record.
+var errUndrawn = usagef("--record keeps what is drawn, and --plain draws nothing: leave one of them out")
+
 // recording begins what --record asks for; nil: nothing.
 func recording(g *globals) (*cast.Recording, error) {
 	switch {

@@ -49,7 +49,7 @@ Without a command it opens the console. Nothing set up yet? Try: tandem demo`,
 	canRecord(cmd, g)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &codeError{exitUsage, err} })
 	cmd.AddCommand(
-		newDemo(g), newInit(), newStatus(g), newCheck(g), newPlan(g), newRun(g), newResume(g), newRollback(g), newPatch(g), newRuns(g), newReport(g), newTimeline(g),
+		newDemo(g), newInit(), newStatus(g), newCheck(g), newPlan(g), newRun(g), newResume(g), newRollback(g), newPatch(g), newRuns(g), newReport(g), newTimeline(g), newReplay(g),
 		newGate(g), newLock(g), newShell(g), newConfig(g), newVersion(), newDocs(),
 	)
 	return &root{cmd}

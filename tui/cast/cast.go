@@ -172,8 +172,12 @@ func (r *Recording) write() {
 // Failed brings the reason why a recording has stopped before its end, once.
 func (r *Recording) Failed() <-chan error { return r.failed }
 
-// Close waits until all is in the file. What is written to the terminal afterwards is not.
+// Close waits until all is in the file. What is written to the terminal afterwards is not. There
+// is nothing to close where nothing is recorded (nil).
 func (r *Recording) Close() error {
+	if r == nil {
+		return nil
+	}
 	r.mu.Lock()
 	if r.over {
 		r.mu.Unlock()

@@ -69,7 +69,7 @@ func (v *timelineView) choices(p *style.Page) {
 		case len(v.kinds) > 0:
 			ink = style.Muted
 		}
-		p.Put(style.Key, strconv.Itoa(i+1)).Put(ink, " "+string(k)+" ")
+		p.Put(style.Key, strconv.Itoa(i+1)).Put(ink, " "+string(k)+" ").Space(1)
 	}
 	p.End()
 	if v.page > 12 || p.Width() > 100 {

@@ -55,6 +55,7 @@ func newBackend(ctx context.Context, s *session, g *globals) *backend {
 	b := &backend{s: s, ctx: ctx, cancel: cancel, changed: make(chan struct{}, 1), log: s.timeline(), locked: g.readOnly}
 	b.live = s.inspector.Live(ctx)
 	b.tasks, ctx = errgroup.WithContext(ctx)
+	b.begin(time.Now())
 	b.reloadPast()
 	b.refresh()
 	b.tasks.Go(func() error { return b.watch(ctx) })

@@ -108,6 +108,19 @@ func (b *backend) happened(m ops.Moment) error {
 // Markdown is a timeline as a page.
 func (b *backend) Markdown(pair string, list []ops.Moment) string { return report.Timeline(pair, list) }
 
+// unwatched is after which time without a console the timeline says that there was none.
+const unwatched = time.Minute
+
+// begin notes on the timeline since when nobody has watched the pair: what happened then is not on
+// it, and must not be taken for nothing.
+func (b *backend) begin(now time.Time) {
+	before, _ := b.log.Watched(now) // where that cannot be noted, nothing can: the timeline says so
+	if !before.IsZero() && now.Sub(before) > unwatched {
+		text := "no console was open here since " + before.UTC().Format("2 Jan 15:04Z") + ": of the time up to now only runs and packages are known"
+		b.record(ops.Moment{At: now, Kind: ops.MomentNote, Text: text})
+	}
+}
+
 // trackFindings puts it on the timeline when a finding above a note comes, changes or clears; also
 // when one that an earlier console has told of has cleared since.
 func (b *backend) trackFindings(ctx context.Context) {
@@ -122,20 +135,26 @@ func (b *backend) trackFindings(ctx context.Context) {
 	}
 	beat := time.NewTicker(watchEvery)
 	defer beat.Stop()
-	for {
+	for look := 1; ; look++ {
 		b.refresh()
 		snap := b.Snapshot()
 		var list []ops.Moment
 		for _, c := range tracker.See(&snap) {
-			if c.Now.Severity != ops.Note || c.Was.Severity != ops.Note && c.Was.ID != "" {
-				list = append(list, findingMoment(c, time.Now()))
+			if c.Now.Severity == ops.Note && (c.Was.ID == "" || c.Was.Severity == ops.Note) {
+				continue
 			}
+			m := findingMoment(c, time.Now())
+			if look <= 2 { // a change is told when two looks have it
+				m.Text += " (seen as the console opened: since when is not known)"
+			}
+			list = append(list, m)
 		}
 		if len(list) > 0 {
 			if _, err := b.record(list...); err == nil {
 				b.signal()
 			}
 		}
+		b.log.Watched(time.Now())
 		select {
 		case <-beat.C:
 		case <-ctx.Done():

@@ -5,6 +5,7 @@
 //
 //	<state>/<pair>/timeline.jsonl            0600, one moment a line, append-only
 //	<state>/<pair>/timeline.old.jsonl        what was in it before it grew too large
+//	<state>/<pair>/timeline.watched          empty; its time is when somebody last watched
 //
 // # Rules
 //
@@ -120,6 +121,23 @@ func (l *Log) Add(list ...ops.Moment) error {
 	return l.catchUp()
 }
 
+// Watched notes that the pair is watched at this time, and returns when somebody last watched it
+// before; zero: never, or it is not known.
+func (l *Log) Watched(now time.Time) (before time.Time, err error) {
+	path := strings.TrimSuffix(l.path, ".jsonl") + ".watched"
+	if info, err := os.Stat(path); err == nil {
+		before = info.ModTime()
+	}
+	err = os.Chtimes(path, now, now)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600), os.Chtimes(path, now, now))
+	}
+	if err != nil {
+		return before, fmt.Errorf("noting on the timeline that the pair is watched: %w", err)
+	}
+	return before, nil
+}
+
 func (l *Log) write() error {
 	unlock, err := l.lock()
 	if err != nil {
@@ -173,7 +191,11 @@ func (l *Log) old() string { return strings.TrimSuffix(l.path, ".jsonl") + ".old
 func (l *Log) known(m *ops.Moment) bool {
 	for i := range slices.Backward(l.entries) {
 		e := &l.entries[i]
-		if e.Kind != m.Kind || e.Side != m.Side || e.Text != m.Text {
+		same := e.Text == m.Text
+		if e.Finding != nil && m.Finding != nil { // one console may know more of its beginning
+			same = *e.Finding == *m.Finding
+		}
+		if e.Kind != m.Kind || e.Side != m.Side || !same {
 			continue
 		}
 		if e.At.Equal(m.At) {

@@ -134,6 +134,15 @@ func TestTheSameThingSeenTwice(t *testing.T) {
 	if got := texts(t, a); got != "tcs restarted|tcs healthy|tcs restarted|tcs healthy" {
 		t.Errorf("got %q", got)
 	}
+	for i, l := range []*Log{a, b} {
+		m := seen(0, fmt.Sprint("block: it is broken, by ", i))
+		m.Kind, m.Finding = ops.MomentFinding, &ops.FindingMoment{ID: "broken", Title: "it is broken"}
+		m.At = m.At.Add(time.Duration(i) * time.Second)
+		add(t, l, m)
+	}
+	if got := texts(t, a); strings.Count(got, "it is broken") != 1 {
+		t.Errorf("got %q", got)
+	}
 	other := seen(0, "tcs restarted")
 	other.Side = ops.Blue
 	add(t, b, other)
@@ -222,6 +231,16 @@ func TestWhatCannotBeWrittenWaits(t *testing.T) {
 	add(t, l, note(time.Second, "two"))
 	if got := texts(t, Open(state, "tis")); got != "one|two" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestWatched(t *testing.T) {
+	state := t.TempDir()
+	for i, want := range []time.Time{{}, noon, noon.Add(time.Minute)} {
+		got, err := Open(state, "tis").Watched(noon.Add(time.Duration(i) * time.Minute))
+		if err != nil || !got.Equal(want) {
+			t.Errorf("%v, %v; want %v", got, err, want)
+		}
 	}
 }
 

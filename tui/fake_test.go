@@ -212,22 +212,7 @@ func newConsole(f *fake, w, h int) *App {
 }
 
 // key is a key press by its name: "d", "enter", "ctrl+o".
-func key(name string) tea.KeyPressMsg {
-	special := map[string]tea.KeyPressMsg{
-		"enter": {Code: tea.KeyEnter}, "esc": {Code: tea.KeyEscape}, "tab": {Code: tea.KeyTab}, "space": {Code: tea.KeySpace, Text: " "},
-		"up": {Code: tea.KeyUp}, "down": {Code: tea.KeyDown}, "pgup": {Code: tea.KeyPgUp}, "pgdown": {Code: tea.KeyPgDown},
-		"left": {Code: tea.KeyLeft}, "right": {Code: tea.KeyRight}, "home": {Code: tea.KeyHome}, "end": {Code: tea.KeyEnd},
-		"backspace": {Code: tea.KeyBackspace},
-	}
-	if k, ok := special[name]; ok {
-		return k
-	}
-	if len(name) > 5 && name[:5] == "ctrl+" {
-		return tea.KeyPressMsg{Code: rune(name[5]), Mod: tea.ModCtrl}
-	}
-	r := []rune(name)[0]
-	return tea.KeyPressMsg{Code: r, Text: name}
-}
+func key(name string) tea.KeyPressMsg { return keysOf(name)[0] }
 
 // press sends keys and runs the commands that follow, except those that wait for time or
 // for the backend.

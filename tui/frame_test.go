@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -221,12 +223,31 @@ func TestAnyPairFits(t *testing.T) {
 	})
 }
 
-// TestPicture checks that a frame becomes a picture that is well-formed and has its text.
-func TestPicture(t *testing.T) {
-	picture := Picture(Options{Backend: newFake(incident()), Theme: dark(), Now: func() time.Time { return noon }}, Size{120, 40})
+// A stage shows what keys lead to, and what it shows becomes a picture that is well-formed and
+// has its text.
+func TestStage(t *testing.T) {
+	f := newFake(incident())
+	s := NewStage(t.Context(), Options{Backend: f, Theme: dark(), Now: func() time.Time { return noon }}, Size{120, 40})
+	defer s.Close()
+	if err := s.Show(t.Context(), "", "tis-prod", "reboot due"); err != nil {
+		t.Fatal(err)
+	}
+	picture := s.Picture()
 	for _, want := range []string{"<svg ", "tis-prod", "reboot due", "#f0b429", "</svg>"} {
 		if !strings.Contains(picture, want) {
 			t.Errorf("the picture lacks %q", want)
 		}
+	}
+	if err := s.Show(t.Context(), "f", "worst first"); err != nil {
+		t.Fatal(err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := s.Show(ended, "", "not there"); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "worst first") {
+		t.Errorf("what is not there: %v", err)
+	}
+	s.Close()
+	if err := s.Show(t.Context(), "", "worst first"); err == nil {
+		t.Error("a console that has ended shows something")
 	}
 }

@@ -6,18 +6,15 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"time"
 
 	"github.com/adrg/xdg"
 	"github.com/spf13/cobra"
 
-	"tandem/ops"
 	"tandem/ops/lab"
-	"tandem/tui"
 )
 
 func newDemo(g *globals) *cobra.Command {
-	var scenario, balancer, keep, picture string
+	var scenario, balancer, keep string
 	var list bool
 	var speed float64
 	cmd := &cobra.Command{
@@ -33,32 +30,14 @@ put back, roll back. Nothing outside this process is touched, and all is gone wh
 				}
 				return nil
 			}
-			dir := keep
-			if keep == "" {
-				temp, err := os.MkdirTemp("", "tandem-demo-")
-				if err != nil {
-					return fmt.Errorf("making a folder for the demo: %w", err)
-				}
-				defer os.RemoveAll(temp)
-				dir = temp
-				// What earlier demos recorded is of another world.
-				os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state"))
-				xdg.Reload()
-			} else if err := os.MkdirAll(keep, 0o700); err != nil {
-				return fmt.Errorf("making the folder of the lab: %w", err)
-			}
-			world, err := lab.Start(lab.Options{Scenario: scenario, Dir: dir, Speed: speed, Balancer: balancer})
+			end, err := startLab(g, lab.Options{Scenario: scenario, Dir: keep, Speed: speed, Balancer: balancer})
 			if err != nil {
-				return &codeError{exitUsage, err}
+				return err
 			}
-			defer world.Close()
-			g.config = world.ConfigPath()
-			switch {
-			case keep != "":
+			defer end()
+			if keep != "" {
 				fmt.Fprintf(cmd.OutOrStdout(), "the lab is up: tandem --config %s; Ctrl-C ends it\n", g.config)
 				return waitForInterrupt(cmd.Context())
-			case picture != "":
-				return takePicture(cmd.Context(), g, picture)
 			}
 			return runConsole(cmd.Context(), g)
 		},
@@ -67,10 +46,9 @@ put back, roll back. Nothing outside this process is touched, and all is gone wh
 	cmd.Flags().StringVar(&balancer, "balancer", "haproxy", "haproxy or elbv2")
 	cmd.Flags().Float64Var(&speed, "speed", 1, "how many `times` as fast the made-up hosts are: at 8 a reboot takes 2 s")
 	cmd.Flags().StringVar(&keep, "keep", "", "open no console: keep the lab up with its config in `folder`, for other commands")
-	cmd.Flags().StringVar(&picture, "picture", "", "open no console: write its first whole frame as SVG into `file`")
 	cmd.Flags().BoolVar(&list, "list", false, "list the scenarios")
 	canRecord(cmd, g)
-	cmd.MarkFlagsMutuallyExclusive("record", "keep", "picture")
+	cmd.MarkFlagsMutuallyExclusive("record", "keep")
 	cmd.RegisterFlagCompletionFunc("scenario", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var names []string
 		for _, sc := range lab.Scenarios() {
@@ -81,48 +59,27 @@ put back, roll back. Nothing outside this process is touched, and all is gone wh
 	return cmd
 }
 
-// pictureSize is the size that the console is designed for, less the empty lines.
-var pictureSize = tui.Size{W: 120, H: 34}
-
-// takePicture waits until both sides and the balancer have been seen, and draws them.
-func takePicture(ctx context.Context, g *globals, file string) error {
-	s, err := open(g)
+// startLab starts a lab, and makes its config the one in use. Without a folder it gets one that
+// goes with it, journals and all: what earlier demos recorded is of another world.
+func startLab(g *globals, opt lab.Options) (end func(), err error) {
+	clean := func() {}
+	if opt.Dir == "" {
+		if opt.Dir, err = os.MkdirTemp("", "tandem-demo-"); err != nil {
+			return nil, fmt.Errorf("making a folder for the demo: %w", err)
+		}
+		clean = func() { os.RemoveAll(opt.Dir) }
+		os.Setenv("XDG_STATE_HOME", filepath.Join(opt.Dir, "state"))
+		xdg.Reload()
+	} else if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of the lab: %w", err)
+	}
+	world, err := lab.Start(opt)
 	if err != nil {
-		return err
+		clean()
+		return nil, &codeError{exitUsage, err}
 	}
-	defer s.close()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	opt, err := s.drawing(ctx, g)
-	if err != nil {
-		return err
-	}
-	b := newBackend(ctx, s, g)
-	defer b.close()
-	opt.Backend = b
-	for snap := b.Snapshot(); !whole(&snap); snap = b.Snapshot() {
-		select {
-		case <-b.Changed():
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for a whole look at the lab: %w", ctx.Err())
-		}
-	}
-	if err := os.WriteFile(file, []byte(tui.Picture(opt, pictureSize)), 0o644); err != nil {
-		return fmt.Errorf("writing the picture: %w", err)
-	}
-	return nil
-}
-
-func whole(snap *ops.Snapshot) bool {
-	for _, side := range ops.Sides {
-		if st := snap.On(side); st.Host.At.IsZero() || st.Engine.At.IsZero() || st.Link != ops.LinkUp {
-			return false
-		}
-		if sessions := snap.Balancer.On(side).Sessions; sessions != nil && *sessions == 0 {
-			return false
-		}
-	}
-	return !snap.Balancer.Look.At.IsZero()
+	g.config = world.ConfigPath()
+	return func() { world.Close(); clean() }, nil
 }
 
 func waitForInterrupt(ctx context.Context) error {

@@ -49,13 +49,14 @@ put back, roll back. Nothing outside this process is touched, and all is gone wh
 	cmd.Flags().BoolVar(&list, "list", false, "list the scenarios")
 	canRecord(cmd, g)
 	cmd.MarkFlagsMutuallyExclusive("record", "keep")
-	cmd.RegisterFlagCompletionFunc("scenario", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		var names []string
+	offerFrom(cmd, "scenario", func() (names []string) {
 		for _, sc := range lab.Scenarios() {
 			names = append(names, sc.Name+"\t"+sc.Text)
 		}
-		return names, cobra.ShellCompDirectiveNoFileComp
+		return names
 	})
+	offer(cmd, "balancer", "haproxy", "elbv2")
+	offer(cmd, "speed", "1", "2", "4", "8")
 	return cmd
 }
 

@@ -83,6 +83,12 @@ where the hosts are EC2 instances. It writes a tandem.yaml whose comments say wh
 	flags.StringVar(&f.knownHosts, "known-hosts", "", "known hosts `file` (default: ~/.ssh/known_hosts)")
 	flags.StringVar(&f.socket, "haproxy", "", "HAProxy's runtime `socket`: unix:///path or tcp://host:port (default: looked for)")
 	flags.StringVar(&f.via, "via", "", "the `machine` that has the socket, reached over SSH")
+	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		words := []string{"blue=", "green="}
+		return slices.DeleteFunc(words, func(word string) bool {
+			return slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, word) })
+		}), noFiles | cobra.ShellCompDirectiveNoSpace
+	}
 	return cmd
 }
 

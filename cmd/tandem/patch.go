@@ -41,12 +41,12 @@ dependencies too: a refusal lists what is missing, as --to. Without --to it says
 	f.risks.register(cmd)
 	cmd.Flags().BoolVar(&yes, "yes", false, "confirm the plan without being asked")
 	cmd.Flags().BoolVar(&simulate, "simulate", false, "print the plan with every effect and change nothing")
-	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cmd.ValidArgsFunction = complete(func(args []string) []string {
 		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
+			return nil
 		}
-		return []string{"blue", "green"}, cobra.ShellCompDirectiveNoFileComp
-	}
+		return sideNames
+	})
 	return cmd
 }
 

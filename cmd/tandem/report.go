@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tandem/ops"
 	"tandem/ops/journal"
 	"tandem/ops/report"
 )
@@ -45,6 +46,7 @@ no host.`,
 			return err
 		},
 	}
+	cmd.ValidArgsFunction = completeRun(g, func(*ops.Run) bool { return true })
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	return cmd
 }

@@ -37,6 +37,7 @@ type risks struct {
 func (r *risks) register(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&r.accept, "accept", nil, "accept the named `risk` (a guard that does not pass); RISK@SIDE: for the steps of that side; needs --reason")
 	cmd.Flags().StringVar(&r.reason, "reason", "", "why; kept in the journal and shown with the lock")
+	offerRisks(cmd)
 }
 
 // accepted are the risks as a run takes them.
@@ -59,7 +60,7 @@ func (r *risks) accepted() ([]ops.Risk, error) {
 	return list, nil
 }
 
-func (f *requestFlags) register(cmd *cobra.Command) {
+func (f *requestFlags) register(cmd *cobra.Command, g *globals) {
 	cmd.Flags().BoolVar(&f.noDrain, "no-drain", false, "restart or roll back services without taking the side out of traffic first")
 	cmd.Flags().StringSliceVar(&f.without, "without", nil, "recover: leave out `parts`: reboot, pools, put-back")
 	cmd.Flags().StringVar(&f.start, "start", "", "recover: start services by `way`: compose, or api (default: compose where it made them)")
@@ -67,7 +68,9 @@ func (f *requestFlags) register(cmd *cobra.Command) {
 	f.registerTo(cmd)
 	cmd.Flags().BoolVar(&f.versions, "versions", false, "rollback: packages back to the versions that the last patch of the side recorded")
 	f.risks.register(cmd)
-	cmd.ValidArgsFunction = completeOp
+	cmd.ValidArgsFunction = completeOp(g)
+	offer(cmd, "without", ops.PartReboot, ops.PartPools, ops.PartPutBack)
+	offer(cmd, "start", string(ops.StartCompose), string(ops.StartAPI))
 }
 
 const requestUsage = `OP is one of ` + "drain, put-back, restart, recover, rollback, canary, job, patch" + `.
@@ -149,19 +152,6 @@ func (f *requestFlags) request(args []string) (ops.Request, error) {
 		}
 	}
 	return req, nil
-}
-
-func completeOp(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	switch len(args) {
-	case 0:
-		return opNames, cobra.ShellCompDirectiveNoFileComp
-	case 1:
-		if args[0] == string(ops.OpRecover) {
-			return []string{"blue", "green", both}, cobra.ShellCompDirectiveNoFileComp
-		}
-		return []string{"blue", "green"}, cobra.ShellCompDirectiveNoFileComp
-	}
-	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
 func printPlan(w io.Writer, plan ops.Plan, doc ops.PlanDoc) {

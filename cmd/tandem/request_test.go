@@ -44,7 +44,7 @@ func TestRequest(t *testing.T) {
 		t.Run(test.line, func(t *testing.T) {
 			var f requestFlags
 			cmd := &cobra.Command{}
-			f.register(cmd)
+			f.register(cmd, &globals{})
 			if err := cmd.ParseFlags(strings.Fields(test.line)); err != nil {
 				t.Fatal(err)
 			}

@@ -52,6 +52,8 @@ Without a command it opens the console. Nothing set up yet? Try: tandem demo`,
 		newDemo(g), newInit(), newStatus(g), newCheck(g), newPlan(g), newRun(g), newResume(g), newRollback(g), newPatch(g), newRuns(g), newReport(g), newTimeline(g), newReplay(g),
 		newGate(g), newLock(g), newShell(g), newConfig(g), newVersion(), newDocs(),
 	)
+	offerThemes(cmd)
+	withoutFiles(cmd)
 	return &root{cmd}
 }
 

@@ -33,7 +33,7 @@ func newPlan(g *globals) *cobra.Command {
 			return f.show(cmd, g, args, asJSON)
 		},
 	}
-	f.register(cmd)
+	f.register(cmd, g)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	return cmd
 }
@@ -177,7 +177,7 @@ stop it. Ctrl-C asks the run to stop after its present step; Ctrl-C again leaves
 			return f.carryOut(cmd, g, args, yes)
 		},
 	}
-	f.register(cmd)
+	f.register(cmd, g)
 	cmd.Flags().BoolVar(&yes, "yes", false, "confirm the plan without being asked")
 	cmd.Flags().StringVar(&id, "id", "", "carry out the recorded run `ID` in this process; used by tandem itself")
 	cmd.Flags().StringVar(&mode, "mode", modeStart, "with --id: start, resume or rollback; used by tandem itself")
@@ -314,6 +314,7 @@ run, the copy beside the lock on the hosts is taken. What refused it can be acce
 		},
 	}
 	f.register(cmd)
+	cmd.ValidArgsFunction = completeRun(g, (*ops.Run).Unfinished)
 	return cmd
 }
 
@@ -350,5 +351,8 @@ each guarded. Without RUN it is the one that holds the lock, else the latest. Se
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "confirm without being asked")
+	cmd.ValidArgsFunction = completeRun(g, func(r *ops.Run) bool {
+		return !r.Rolling && r.Outcome != ops.OutcomeRefused && r.Outcome != ops.OutcomeUnknown
+	})
 	return cmd
 }

@@ -44,12 +44,7 @@ back: with --read-only it is refused.`,
 			return s.runShell(cmd, side, args[1:])
 		},
 	}
-	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return []string{string(ops.Blue), string(ops.Green)}, cobra.ShellCompDirectiveNoFileComp
-	}
+	cmd.ValidArgsFunction = completeService(g)
 	return cmd
 }
 

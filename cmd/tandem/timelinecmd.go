@@ -64,13 +64,10 @@ addresses, people and what display.redact names are masked.
 	flags.BoolVar(&f.plain, "plain", false, "one line for each moment, fields separated by tabs")
 	flags.BoolVar(&f.json, "json", false, "one JSON object")
 	cmd.MarkFlagsMutuallyExclusive("json", "plain", "markdown")
-	offer := func(flag string, words ...string) {
-		cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
-	}
-	offer("kind", kindNames()...)
-	offer("side", string(ops.Blue), string(ops.Green))
-	offer("since", "10m", "2h", "1d", "7d")
-	offer("until", "10m", "2h", "1d", "7d")
+	offer(cmd, "kind", kindNames()...)
+	offer(cmd, "side", sideNames...)
+	offer(cmd, "since", "10m", "2h", "1d", "7d")
+	offer(cmd, "until", "10m", "2h", "1d", "7d")
 	return cmd
 }
 

@@ -38,6 +38,7 @@ type Options struct {
 	Keys    KeyTable         // nil: as they are by themselves
 	// ThemeFile, if set, brings the operator's own theme whenever its file has changed.
 	ThemeFile <-chan ThemeFile
+	Watch     bool            // begin with the run under way, of which only the end is waited for
 	Record    *cast.Recording // of what goes to the terminal; nil: none
 }
 
@@ -83,8 +84,12 @@ func New(opt Options) *App {
 	a.read()
 	a.restyle()
 	a.stack = []screen{newPair(&a.env)}
-	if a.replay != nil {
+	switch {
+	case a.replay != nil:
 		a.stack[0] = newRunView(&a.env)
+	case opt.Watch:
+		a.watch = true
+		a.stack = append(a.stack, newRunView(&a.env))
 	}
 	return a
 }

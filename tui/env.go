@@ -40,6 +40,7 @@ type env struct {
 	sheet   *style.Sheet
 	now     func() time.Time
 	utc     bool
+	watch   bool    // what is under way is only watched
 	replay  *Replay // nil: what is shown is the present
 	present bool    // for an audience: hosts and addresses are hidden, states are large
 

@@ -138,12 +138,23 @@ func (a *App) message(w int) string {
 		p.Put(a.said.ink, a.said.text)
 	} else if a.top().Scope() == inPair {
 		a.putUnderWay(p)
+	} else if a.watch && a.top().Scope() == inRun && a.run != nil {
+		a.putWatched(p)
 	}
 	p.Limit(w - 1)
 	if echo != "" {
 		p.Right(style.FocusChip, echo)
 	}
 	return p.End().Lines()[0]
+}
+
+// putWatched says what becomes of the run that is only watched.
+func (a *App) putWatched(p *style.Page) {
+	if a.run.Live() {
+		p.Put(style.Soft, "watching only: "+a.run.By+" carries it out")
+		return
+	}
+	p.Put(style.Focus, "the run has ended").Put(style.Soft, ", and stays here to be read; ctrl+c leaves")
 }
 
 // title is the first line: the pair, who serves, what is under way, the mode, the time.

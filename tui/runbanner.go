@@ -148,9 +148,9 @@ func failedStep(r *ops.Run) *ops.RunStep {
 	return last
 }
 
-// putKeys lists what can be done now; in read-only, how to be able to. What is over leaves no choice.
+// putKeys lists what can be done now; in read-only, how to be able to. Who only watches has no choice.
 func (v *runView) putKeys(p *style.Page, keys [][2]string) {
-	if v.replay != nil {
+	if v.replay != nil || v.watch {
 		return
 	}
 	if v.backend.ReadOnly() {

@@ -47,17 +47,25 @@ type backend struct {
 	telling  telling
 	follows  string // run that is being followed
 	unfollow context.CancelFunc
-	locked   bool // read-only for good
+	locked   bool   // read-only for good
+	only     string // the one run that is followed; empty: whichever is under way
 }
 
-func newBackend(ctx context.Context, s *session, g *globals) *backend {
+// newBackend begins to look at the pair. show is the one run that is followed, nil: any.
+func newBackend(ctx context.Context, s *session, g *globals, show *spectacle) *backend {
 	ctx, cancel := context.WithCancel(ctx)
 	b := &backend{s: s, ctx: ctx, cancel: cancel, changed: make(chan struct{}, 1), log: s.timeline(), locked: g.readOnly}
+	if show != nil {
+		b.only, b.run = show.run.ID, &show.run
+	}
 	b.live = s.inspector.Live(ctx)
 	b.tasks, ctx = errgroup.WithContext(ctx)
 	b.begin(time.Now())
 	b.reloadPast()
 	b.refresh()
+	if show != nil {
+		b.spectate(show)
+	}
 	b.tasks.Go(func() error { return b.watch(ctx) })
 	b.tasks.Go(func() error { b.trackFindings(ctx); return nil })
 	b.tasks.Go(func() error { b.chores(ctx); return nil })
@@ -163,7 +171,7 @@ func (b *backend) refresh() bool {
 func (b *backend) attach(ctx context.Context) {
 	info := b.held()
 	b.mu.Lock()
-	known := info == nil || b.follows == info.Run || info.Op == ops.OpCanary && info.Reason == scheduled
+	known := info == nil || b.follows == info.Run || info.Op == ops.OpCanary && info.Reason == scheduled || b.only != "" && b.only != info.Run
 	b.mu.Unlock()
 	if known {
 		return
@@ -240,12 +248,30 @@ func (b *backend) followRemote(ctx context.Context, info ops.LockInfo) {
 				return
 			case <-beat.C:
 			}
-			if now := b.held(); now == nil || now.Run != info.Run { // released: its own machine has the rest of the journal
+			if b.released(info.Run) { // its own machine has the rest of the journal
 				b.endRemote(info.Run)
 				return
 			}
 		}
 	})
+}
+
+// released tells whether the run is seen to have no mark any more. Before everything has been
+// looked at once, there may be one.
+func (b *backend) released(id string) bool {
+	select {
+	case <-b.live.Looked():
+	default:
+		return false
+	}
+	now := b.held()
+	if now == nil { // unless the first look has not come as far as the screen
+		if b.refresh() {
+			b.signal()
+		}
+		now = b.held()
+	}
+	return now == nil || now.Run != id
 }
 
 // endRemote marks a run of another machine whose lock is gone as over.
@@ -339,6 +365,9 @@ func (b *backend) Usual(title string) time.Duration {
 func (b *backend) ReadOnly() bool { return b.s.readOnly.Load() }
 
 func (b *backend) SetReadOnly(on bool) error {
+	if b.only != "" && !on {
+		return errors.New("this console only watches run " + b.only + ": start another one to act")
+	}
 	if b.locked && !on {
 		return errors.New("this console was started with --read-only: start it again without")
 	}

@@ -40,12 +40,13 @@ func safe(text string) string { return style.Safe(text) }
 // runConsole opens the console on the configured pair; without a usable terminal it
 // prints one look in plain lines instead.
 func runConsole(ctx context.Context, g *globals) error {
-	if g.plain && g.record != "" {
+	switch {
+	case g.plain && g.record != "":
 		return errUndrawn
-	}
-	if g.plain {
+	case g.plain && g.follow == "":
 		return plainConsole(ctx, g)
 	}
+	g.readOnly = g.readOnly || g.follow != ""
 	// There is a little to do many times a second: on more processors Go spends as much
 	// again on waking threads for it (0.8 % of a core against 0.6 %, measured).
 	runtime.GOMAXPROCS(1)
@@ -58,15 +59,24 @@ func runConsole(ctx context.Context, g *globals) error {
 	defer s.close()
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
+	var show *spectacle
+	if g.follow != "" {
+		if show, err = s.liveRun(ctx, g.follow); err != nil {
+			return err
+		}
+		if g.plain || g.record == "" && !tui.Usable() {
+			return s.plainLive(ctx, g, os.Stdout, show)
+		}
+	}
 	opt, err := s.drawing(ctx, g)
 	if err != nil {
 		return err
 	}
 	defer opt.Record.Close()
 	s.unlock(ctx)
-	b := newBackend(ctx, s, g)
+	b := newBackend(ctx, s, g, show)
 	defer b.close()
-	opt.Backend = b
+	opt.Backend, opt.Watch = b, show != nil
 	err = tui.Run(ctx, opt)
 	switch {
 	case errors.Is(err, context.Canceled):

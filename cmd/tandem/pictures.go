@@ -84,7 +84,7 @@ func takePictures(ctx context.Context, world lab.Options, dir string) error {
 	if err != nil {
 		return err
 	}
-	b := newBackend(ctx, s, g)
+	b := newBackend(ctx, s, g, nil)
 	defer b.close()
 	opt.Backend = b
 	for snap := b.Snapshot(); !whole(&snap); snap = b.Snapshot() {

@@ -19,6 +19,7 @@ type globals struct {
 	present  bool
 	plain    bool
 	record   string
+	follow   string // the run that the console only watches
 }
 
 type root struct{ cmd *cobra.Command }
@@ -47,6 +48,8 @@ Without a command it opens the console. Nothing set up yet? Try: tandem demo`,
 	flags.BoolVar(&g.present, "present", false, "presenter mode: mask hosts and addresses, echo keys")
 	flags.BoolVar(&g.plain, "plain", false, "no screen is drawn: lines and numbered choices, for screen readers and logs")
 	canRecord(cmd, g)
+	cmd.Flags().StringVar(&g.follow, "follow", "", "watch the `run` under way, read-only, also one of another user or machine")
+	cmd.RegisterFlagCompletionFunc("follow", completeRun(g, (*ops.Run).Live))
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &codeError{exitUsage, err} })
 	cmd.AddCommand(
 		newDemo(g), newInit(), newStatus(g), newCheck(g), newPlan(g), newRun(g), newResume(g), newRollback(g), newPatch(g), newRuns(g), newReport(g), newTimeline(g), newReplay(g),

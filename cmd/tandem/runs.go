@@ -42,7 +42,7 @@ func (s *session) findRun(id string) (ops.Run, error) {
 	}
 	var found []ops.Run
 	for _, r := range runs {
-		if r.ID == id || len(id) >= 4 && len(r.ID) > len(id) && r.ID[len(r.ID)-len(id):] == id {
+		if called(r.ID, id) {
 			found = append(found, r)
 		}
 	}
@@ -57,6 +57,9 @@ func (s *session) findRun(id string) (ops.Run, error) {
 	}
 	return ops.Run{}, usagef("%s fits %d runs: give more of the id, see tandem runs", id, len(found))
 }
+
+// called tells whether a run is meant by name: its id, or the end of it.
+func called(id, name string) bool { return id == name || len(name) >= 4 && strings.HasSuffix(id, name) }
 
 func newRuns(g *globals) *cobra.Command {
 	var asJSON bool

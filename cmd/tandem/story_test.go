@@ -86,7 +86,7 @@ func play(t *testing.T, dir string) {
 			"crash": tell((*story).crash), "signal": tell((*story).signal),
 			"slack": tell((*story).slack), "posted": tell((*story).posted), "secret": tell((*story).secret),
 			"mark": tell((*story).setMark), "quiet": tell((*story).quiet), "sent": tell((*story).sent), "arrives": tell((*story).arrives),
-			"ask": tell((*story).ask), "played": tell((*story).played), "reached": tell((*story).reached), "kill-runner": tell((*story).killRunner),
+			"ask": tell((*story).ask), "played": tell((*story).played), "latest": tell((*story).latest), "reached": tell((*story).reached), "kill-runner": tell((*story).killRunner),
 		},
 	})
 }
@@ -280,6 +280,13 @@ func (s *story) reached(args []string) {
 		step := run.Step(e.Step)
 		return string(e.Kind) == args[0] && (title == "" || step != nil && strings.Contains(step.Doc.Title, title))
 	}))
+}
+
+// latest NAME: $NAME is the id of the latest run on this machine.
+func (s *story) latest(args []string) {
+	run, _, err := s.desk().latest()
+	s.ts.Check(err)
+	s.ts.Setenv(args[0], run.ID)
 }
 
 // kill-runner: kill -9 of the process that carries out the run.

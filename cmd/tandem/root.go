@@ -37,7 +37,7 @@ Without a command it opens the console. Nothing set up yet? Try: tandem demo`,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return runConsole(cmd.Context(), g) },
+		RunE:          func(cmd *cobra.Command, _ []string) error { return runOrBegin(cmd, g) },
 	}
 	cmd.SetVersionTemplate("tandem {{.Version}}\n")
 	flags := cmd.PersistentFlags()

@@ -139,6 +139,9 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// ErrNone says that there is no config file yet, anywhere.
+var ErrNone = errors.New("none yet")
+
 // Find says which file is the config: the flag, $TANDEM_CONFIG, ./tandem.yaml, then
 // $XDG_CONFIG_HOME/tandem/tandem.yaml. The first two are taken at their word: if such a
 // file does not exist, no other is tried.
@@ -159,8 +162,8 @@ func Find(flag string) (string, error) {
 	}
 	return "", &ops.Problem{
 		Doing: "looking for the config",
-		Err:   fmt.Errorf("there is no --config, no $TANDEM_CONFIG, no ./tandem.yaml and no %s", places[1]),
-		Hint:  "name the file with --config, or try `tandem demo`, which needs none",
+		Err:   fmt.Errorf("%w: there is no --config, no $TANDEM_CONFIG, no ./tandem.yaml and no %s", ErrNone, places[1]),
+		Hint:  "`tandem init blue=HOST green=HOST` looks at two hosts and writes one; `tandem demo` needs none",
 	}
 }
 

@@ -164,6 +164,26 @@ func offerThemes(cmd *cobra.Command) {
 	}
 }
 
+// completeRun completes the ids of the runs that are wanted, latest first. It asks no host.
+func completeRun(g *globals, wanted func(*ops.Run) bool) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		const keep = noFiles | cobra.ShellCompDirectiveKeepOrder
+		s, err := open(g)
+		if err != nil || len(args) > 0 {
+			return nil, keep
+		}
+		defer s.close()
+		runs, _ := s.past()
+		var list []string
+		for _, r := range runs {
+			if wanted(&r) {
+				list = append(list, r.ID+"\t"+strings.TrimSpace(safe(r.Plan.Title)+", "+runOf(&r).Outcome))
+			}
+		}
+		return list, keep
+	}
+}
+
 // withoutFiles keeps the shell from offering files where a command takes none: only those that
 // read or write what is named to them do.
 func withoutFiles(cmd *cobra.Command) {

@@ -61,7 +61,7 @@ func runConsole(ctx context.Context, g *globals) error {
 	defer leave()
 	var show *spectacle
 	if g.follow != "" {
-		if show, err = s.liveRun(ctx, g.follow); err != nil {
+		if show, err = s.liveRun(ctx, string(g.follow)); err != nil {
 			return err
 		}
 		if g.plain || g.record == "" && !tui.Usable() {

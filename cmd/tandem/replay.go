@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -116,24 +115,4 @@ type maskWriter struct {
 func (w maskWriter) Write(p []byte) (int, error) {
 	_, err := io.WriteString(w.out, w.mask(string(p)))
 	return len(p), err
-}
-
-// completeRun completes the ids of the runs that are wanted, latest first. It asks no host.
-func completeRun(g *globals, wanted func(*ops.Run) bool) cobra.CompletionFunc {
-	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		const keep = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
-		s, err := open(g)
-		if err != nil || len(args) > 0 {
-			return nil, keep
-		}
-		defer s.close()
-		runs, _ := s.past()
-		var list []string
-		for _, r := range runs {
-			if wanted(&r) {
-				list = append(list, r.ID+"\t"+strings.TrimSpace(safe(r.Plan.Title)+", "+runOf(&r).Outcome))
-			}
-		}
-		return list, keep
-	}
 }

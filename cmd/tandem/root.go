@@ -18,8 +18,8 @@ type globals struct {
 	ascii    bool
 	present  bool
 	plain    bool
-	record   string
-	follow   string // the run that the console only watches
+	record   given
+	follow   given // the run that the console only watches
 }
 
 type root struct{ cmd *cobra.Command }
@@ -48,7 +48,7 @@ Without a command it opens the console. Nothing set up yet? Try: tandem demo`,
 	flags.BoolVar(&g.present, "present", false, "presenter mode: mask hosts and addresses, echo keys")
 	flags.BoolVar(&g.plain, "plain", false, "no screen is drawn: lines and numbered choices, for screen readers and logs")
 	canRecord(cmd, g)
-	cmd.Flags().StringVar(&g.follow, "follow", "", "watch the `run` under way, read-only, also one of another user or machine")
+	cmd.Flags().Var(&g.follow, "follow", "watch the `run` under way, read-only, also one of another user or machine")
 	cmd.RegisterFlagCompletionFunc("follow", completeRun(g, (*ops.Run).Live))
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &codeError{exitUsage, err} })
 	cmd.AddCommand(

@@ -179,3 +179,14 @@ func TestCreate(t *testing.T) {
 		t.Errorf("the file had %q, now %q", before, after)
 	}
 }
+
+// BenchmarkWrite is what recording adds to the write of a whole frame.
+func BenchmarkWrite(b *testing.B) {
+	r := New(&disk{room: 1 << 40}, time.Now, noSize)
+	frame := []byte(strings.Repeat("\x1b[38;5;252m│ ✓ healthy  9b1d4e2 \x1b[m", 400))
+	b.SetBytes(int64(len(frame)))
+	b.ReportAllocs()
+	for b.Loop() {
+		r.add(frame)
+	}
+}

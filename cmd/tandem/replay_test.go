@@ -139,3 +139,27 @@ func TestReplayOfOneThatDied(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+// TestFollowWithoutHosts: a run that is not of this machine may be under way where no host can be
+// asked; one of this machine that is over needs none.
+func TestFollowWithoutHosts(t *testing.T) {
+	l := newLonely(t)
+	l.run(t, "20261126-140000-aaaa", 0)
+	for id, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"1234": {exitNoLook, "blue:"},
+		"aaaa": {exitUsage, "it is over: done in 4s\n  → see how it was: tandem replay 20261126-140000-aaaa\n"},
+	} {
+		cmd := self("--follow", id)
+		cmd.Env = append(os.Environ(), l.env...)
+		out, _ := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != want.code || !strings.Contains(string(out), want.text) {
+			t.Errorf("%s: ended with %d: %s", id, cmd.ProcessState.ExitCode(), out)
+		}
+		if strings.Contains(string(out), "neither host has its mark") {
+			t.Errorf("%s: claims to have seen the hosts: %s", id, out)
+		}
+	}
+}

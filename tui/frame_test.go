@@ -39,6 +39,23 @@ var situations = []struct {
 	{name: "help", snap: calm, keys: []string{"?"}},
 	{name: "palette", snap: calm, keys: []string{":", "l", "o", "g", "t", "c", "s"}},
 	{name: "findings", snap: incident, keys: []string{"f"}},
+	{name: "no findings", snap: func() ops.Snapshot { s := calm(); s.Findings = nil; return s }, keys: []string{"f"}},
+	{name: "findings, both unreachable", snap: bothDown, keys: []string{"f"}},
+	{name: "filter without a match", snap: calm, keys: []string{"/", "z", "z"}},
+	{name: "palette without a match", snap: calm, keys: []string{":", "z", "z"}},
+	{name: "palette read-only", snap: calm, keys: []string{":"}, set: func(f *fake) { f.readOnly = true }},
+	{name: "themes", snap: incident, keys: []string{"t", "j"}},
+	{name: "marked", snap: calm, keys: []string{"space", "j", "space"}},
+	{name: "nobody serves", snap: func() ops.Snapshot {
+		s := calm()
+		s.Balancer.Blue.Traffic, s.Balancer.Green.Traffic = ops.Out, ops.Down
+		return s
+	}},
+	{name: "presenting", snap: incident, keys: []string{"ctrl+p", "tab", "j"}},
+	{name: "note", snap: calm, keys: []string{"n", "I", "N", "C"}},
+	{name: "quit while a run goes on", snap: calm, keys: []string{"q"}, set: func(f *fake) {
+		f.run = &ops.Run{ID: "7f3a", Started: ago(time.Minute), Plan: ops.PlanDoc{Title: "restart 14 services of GREEN"}, Steps: []ops.RunStep{{Phase: ops.Done}, {Phase: ops.Running}}}
+	}},
 	{name: "read-only", snap: calm, set: func(f *fake) { f.readOnly = true }},
 	{name: "run under way", snap: calm, set: func(f *fake) {
 		f.run = &ops.Run{ID: "7f3a", Started: ago(time.Minute), Plan: ops.PlanDoc{Title: "restart 14 services of GREEN"}, Steps: []ops.RunStep{{Phase: ops.Done}, {Phase: ops.Running}}}

@@ -20,7 +20,7 @@ var patches = []VersionChoice{
 
 func TestPickerFrames(t *testing.T) {
 	for name, keys := range map[string][]string{"jobs": {"tab", "J", pause}, "no jobs": {"J", pause}, "versions": {"P", pause, "j"}} {
-		for _, size := range []Size{{80, 24}, {120, 40}, {40, 10}} {
+		for _, size := range []Size{{80, 24}, {120, 40}, {200, 60}, {40, 10}} {
 			t.Run(fmt.Sprintf("%s-%dx%d", name, size.W, size.H), func(t *testing.T) {
 				f := newFake(calm())
 				f.versions = patches

@@ -32,6 +32,7 @@ type Options struct {
 	UTC     bool             // times in UTC; else in the local zone
 	Now     func() time.Time // nil: time.Now
 	Present bool             // start in presenter mode
+	Still   bool             // reduced motion: what changes by itself is shown every few seconds
 	Redact  []string         // what presenter mode hides, besides hosts and addresses
 	Names   []string         // machines and people that presenter mode hides, besides those of the pair
 	Version string           // shown on the help screen
@@ -69,7 +70,7 @@ func New(opt Options) *App {
 	if opt.Keys == nil {
 		opt.Keys = table
 	}
-	a.env = env{keys: opt.Keys, ctx: context.Background(), backend: opt.Backend, now: opt.Now, utc: opt.UTC, side: ops.Blue, present: opt.Present, usage: newUsage()}
+	a.env = env{keys: opt.Keys, ctx: context.Background(), backend: opt.Backend, now: opt.Now, utc: opt.UTC, still: opt.Still, side: ops.Blue, present: opt.Present, usage: newUsage()}
 	for _, name := range themes.Names() {
 		if name == opt.Theme.Name {
 			continue
@@ -105,11 +106,15 @@ const minFrame = 50 * time.Millisecond
 // calmFrame is the same for an audience, who cannot read as fast as things change.
 const calmFrame = 500 * time.Millisecond
 
+// stillFrame is the same for whoever is disturbed by what moves: the clock, ages and bars stand
+// still in between, too. What a key does is shown at once.
+const stillFrame = 5 * time.Second
+
 func (a *App) calm() time.Duration {
 	if a.present {
-		return calmFrame
+		return max(calmFrame, a.pace())
 	}
-	return minFrame
+	return a.pace()
 }
 
 type backendMsg struct{}
@@ -141,7 +146,7 @@ func await(ctx context.Context, changed <-chan struct{}, pause time.Duration, ms
 }
 
 func (a *App) tick() tea.Cmd {
-	return tea.Every(time.Second, func(time.Time) tea.Msg { return tickMsg{} })
+	return tea.Every(max(time.Second, a.pace()-minFrame), func(time.Time) tea.Msg { return tickMsg{} })
 }
 
 func (a *App) read() {

@@ -42,6 +42,7 @@ type env struct {
 	utc     bool
 	watch   bool    // what is under way is only watched
 	replay  *Replay // nil: what is shown is the present
+	still   bool    // reduced motion
 	present bool    // for an audience: hosts and addresses are hidden, states are large
 
 	// What the backend last said, and a number that grows whenever any of it changes.
@@ -83,6 +84,14 @@ func (e *env) keyOf(action Action) string {
 		}
 	}
 	return ""
+}
+
+// pace is the least time between two frames that no key asks for.
+func (e *env) pace() time.Duration {
+	if e.still {
+		return stillFrame
+	}
+	return minFrame
 }
 
 // clock writes a time of day: "14:03:22Z".
@@ -134,7 +143,7 @@ type (
 		Key    tea.KeyPressMsg
 	}
 	changedMsg struct{} // env.version has grown
-	tickMsg    struct{} // a second has gone by
+	tickMsg    struct{} // a second has gone by, or more with reduced motion
 )
 
 // Commands for the messages.

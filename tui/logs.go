@@ -120,7 +120,7 @@ func (v *logView) begin() tea.Cmd {
 }
 
 func (v *logView) wait(ctx context.Context, changed <-chan struct{}, pause time.Duration) tea.Cmd {
-	return await(ctx, changed, pause, logNews{logMsg{v}, func() tea.Cmd { return v.wait(ctx, changed, minFrame) }})
+	return await(ctx, changed, pause, logNews{logMsg{v}, func() tea.Cmd { return v.wait(ctx, changed, v.env.pace()) }})
 }
 
 type logNews struct {

@@ -69,9 +69,19 @@ func (s *Stage) press(keys string) {
 	}
 }
 
-// Show presses keys, by their names or as words, and waits until the console shows all of the
-// texts. It lets the moment go by before in which dialogs swallow what is typed.
+// Show presses keys once, by their names or as words, and waits until the console shows all of
+// the texts. It lets the moment go by before in which dialogs swallow what is typed.
 func (s *Stage) Show(ctx context.Context, keys string, texts ...string) error {
+	return s.show(ctx, keys, false, texts)
+}
+
+// Insist is Show with keys that may be pressed again each second: a dialog that has changed
+// meanwhile swallows some.
+func (s *Stage) Insist(ctx context.Context, keys string, texts ...string) error {
+	return s.show(ctx, keys, true, texts)
+}
+
+func (s *Stage) show(ctx context.Context, keys string, again bool, texts []string) error {
 	awake := time.NewTimer(quiet + minFrame)
 	defer awake.Stop()
 	pressed := keys == ""
@@ -84,9 +94,10 @@ func (s *Stage) Show(ctx context.Context, keys string, texts ...string) error {
 		select {
 		case <-s.changed:
 		case <-awake.C:
-			if !pressed {
-				s.press(keys)
-				pressed = true
+			s.press(keys)
+			pressed = true
+			if again {
+				awake.Reset(time.Second)
 			}
 		case <-s.ended:
 			return fmt.Errorf("the console ended: %w", s.err)

@@ -119,7 +119,7 @@ func (s *session) drawing(ctx context.Context, g *globals) (tui.Options, error) 
 		return tui.Options{}, err
 	}
 	return tui.Options{
-		Theme: theme, ASCII: g.ascii, NoColor: tui.NoColor(), UTC: s.cfg.Display.UTC, Now: time.Now, Present: g.present,
+		Theme: theme, ASCII: g.ascii, Still: g.still || s.cfg.Display.Still, NoColor: tui.NoColor(), UTC: s.cfg.Display.UTC, Now: time.Now, Present: g.present,
 		Redact: s.cfg.Display.Redact, Names: s.names(), Version: version(), ThemeFile: watchTheme(ctx, theme.Name), Keys: keys, Record: rec,
 	}, nil
 }

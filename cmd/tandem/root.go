@@ -16,6 +16,7 @@ type globals struct {
 	readOnly bool
 	theme    string
 	ascii    bool
+	still    bool
 	present  bool
 	plain    bool
 	record   given
@@ -45,6 +46,7 @@ Without a command it opens the console. Nothing set up yet? Try: tandem demo`,
 	flags.BoolVar(&g.readOnly, "read-only", false, "look only: nothing that changes anything is sent")
 	flags.StringVar(&g.theme, "theme", "", "theme `name` or file (default: display.theme of the config)")
 	flags.BoolVar(&g.ascii, "ascii", false, "draw with ASCII characters only")
+	flags.BoolVar(&g.still, "reduced-motion", false, "show what changes by itself every 5 s only, all at once")
 	flags.BoolVar(&g.present, "present", false, "presenter mode: mask hosts and addresses, echo keys")
 	flags.BoolVar(&g.plain, "plain", false, "no screen is drawn: lines and numbered choices, for screen readers and logs")
 	canRecord(cmd, g)

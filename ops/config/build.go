@@ -429,5 +429,8 @@ func (r *reader) display(v *value) Display {
 	if utc := v.get("utc"); utc != nil {
 		d.UTC = utc.any.(bool)
 	}
+	if still := v.get("reduced_motion"); still != nil {
+		d.Still = still.any.(bool)
+	}
 	return d
 }

@@ -91,6 +91,7 @@ type Display struct {
 	Theme   string // name or path; the caller checks that it exists
 	ThemeAt At     // where it is named
 	UTC     bool
+	Still   bool     // reduced motion: what changes by itself is shown every few seconds
 	Redact  []string // hosts, addresses, other words
 	Keys    []Key    // acts on other keys; the caller checks them
 }

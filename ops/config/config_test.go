@@ -66,7 +66,7 @@ networks:
   reserved: [10.0.0.0/17, 172.31.0.0/16]
 limits: {drain: 6m, stop: 31s, start: 7m, reboot: 11m, soak: 16s, stale: 17s, revert: 91s}
 notify: {slack: {webhook_env: TANDEM_SLACK_WEBHOOK}}
-display: {theme: light, utc: false, redact: [hosts, addresses]}
+display: {theme: light, utc: false, redact: [hosts, addresses], reduced_motion: true}
 canary: every 1h30m
 `
 
@@ -127,7 +127,7 @@ func TestParse(t *testing.T) {
 			},
 		},
 		Notify:  Notify{SlackWebhookEnv: "TANDEM_SLACK_WEBHOOK"},
-		Display: Display{Theme: "light", ThemeAt: At{48, 18}, Redact: []string{"hosts", "addresses"}},
+		Display: Display{Theme: "light", ThemeAt: At{48, 18}, Still: true, Redact: []string{"hosts", "addresses"}},
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Error(diff)

@@ -178,6 +178,7 @@ var (
 		may("display", object("how the console looks",
 			may("theme", text),
 			may("utc", yes),
+			may("reduced_motion", yes),
 			may("keys", list("a list of acts with their keys", 0, object("an act and its key, such as {act: drain, key: D}", must("act", text), must("key", text)))),
 			may("redact", list("a list of hosts, addresses, and other words to hide", 0, matching("hosts, addresses, or another word of two characters or more", `^[^\x00-\x1f]{2,}$`))),
 		)),

@@ -39,6 +39,7 @@ var pictureSize = tui.Size{W: 120, H: 34}
 // the name of the picture, if one is taken there.
 type scene struct {
 	keys    string
+	once    bool // pressed again they would do something else
 	see     []string
 	picture string
 }
@@ -46,22 +47,22 @@ type scene struct {
 // scenes are the beginning of the README's walk through the incident, up to GREEN's recovery.
 var scenes = []scene{
 	{see: []string{"revalidation", "f  why and how"}},
-	{keys: "tab", picture: "console"},
-	{keys: "tab"},
+	{keys: "tab", once: true, picture: "console"},
+	{keys: "tab", once: true},
 	{keys: "c", see: []string{"press y to go on"}},
 	{keys: "y", see: []string{"did not succeed; what was done has been taken back"}},
 	{keys: "esc", see: []string{"d drain", "canary ✗"}},
-	{keys: "tab"},
+	{keys: "tab", once: true},
 	{keys: "R", see: []string{"Refused. Nothing was changed.", "5 start by: auto"}},
-	{keys: "5", see: []string{"5 start by: compose"}},
-	{keys: "5", see: []string{"5 start by: API"}},
+	{keys: "5", once: true, see: []string{"5 start by: compose"}},
+	{keys: "5", once: true, see: []string{"5 start by: API"}},
 	{keys: "a", see: []string{"type green "}},
 	{keys: "ctrl+u INC-42", see: []string{"tab: next field"}},
-	{keys: "tab"},
-	{keys: "ctrl+u green", see: []string{"type green to go on"}},
+	{keys: "tab", once: true},
+	{keys: "ctrl+u green", once: true, see: []string{"type green to go on"}},
 	{keys: "ctrl+u gre", see: []string{"type green to go on: gre"}, picture: "dialog"},
-	{keys: "en", see: []string{"assessments        … starting"}, picture: "run"},
-	{keys: "ctrl+p", see: []string{"PRESENTING"}},
+	{keys: "en", once: true, see: []string{"assessments        … starting"}, picture: "run"},
+	{keys: "ctrl+p", once: true, see: []string{"PRESENTING"}},
 	{keys: "esc", see: []string{"PRESENTING", "view run"}, picture: "presenting"},
 	{keys: "v", see: []string{"✓ done in"}},
 }
@@ -97,7 +98,11 @@ func takePictures(ctx context.Context, world lab.Options, dir string) error {
 	stage := tui.NewStage(ctx, opt, pictureSize)
 	defer stage.Close()
 	for _, scene := range scenes {
-		if err := stage.Show(ctx, scene.keys, scene.see...); err != nil {
+		show := stage.Insist
+		if scene.once {
+			show = stage.Show
+		}
+		if err := show(ctx, scene.keys, scene.see...); err != nil {
 			return err
 		}
 		if scene.picture == "" {

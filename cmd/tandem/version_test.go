@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -32,5 +34,30 @@ func TestVersion(t *testing.T) {
 				t.Errorf("%q in:\n%s", test.never, out.String())
 			}
 		})
+	}
+}
+
+// What a release is built with exists: the commands that write its man pages and completions,
+// and the variable that the linker sets.
+func TestReleaseIsBuiltWithWhatThereIs(t *testing.T) {
+	text, err := os.ReadFile("../../.goreleaser.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := regexp.MustCompile(`packaging/tandem ((?:[a-z]+ )+)`).FindAllStringSubmatch(string(text), -1)
+	if len(calls) != 2 {
+		t.Errorf("%d calls of tandem, want its man pages and its completions: %q", len(calls), calls)
+	}
+	root := newRoot().cmd
+	root.InitDefaultCompletionCmd("completion")
+	for _, call := range calls {
+		if cmd, _, err := root.Find(strings.Fields(call[1])); err != nil || cmd == root {
+			t.Errorf("tandem has no %q: %v", call[1], err)
+		}
+	}
+	release = "1.2.3"
+	defer func() { release = "" }()
+	if got := version(); got != "1.2.3" || !strings.Contains(string(text), "-X main.release={{ .Version }}") {
+		t.Errorf("the linker sets another variable than %q is read from", got)
 	}
 }

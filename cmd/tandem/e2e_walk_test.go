@@ -343,3 +343,43 @@ func (e *e2e) changed(side ops.Side) time.Time {
 func (e *e2e) shown() string {
 	return "blue " + e.server(ops.Blue) + ", green " + e.server(ops.Green)
 }
+
+// TestE2EShell opens a shell through a real sshd, from the console and by the command, and looks at
+// the details of a service of a real engine.
+func TestE2EShell(t *testing.T) {
+	if !rig.Wanted(t) {
+		return
+	}
+	e := newE2E(t)
+	c := e.console()
+	c.see("2 of 2 in service", "8/8 ready")
+	c.press("s")
+	c.see("shell on BLUE", "# ")
+	c.press("echo $(cat /etc/hostname) $((6*7)) $(stty size)", "enter")
+	c.see("blue 42 40 120")
+	c.press("exit 3", "enter")
+	c.see("2 of 2 in service", "shell on BLUE closed, exit status 3")
+	e.typing(c, "x", "its image has no shell") // that of the rig is one program
+	e.typing(c, "esc", "d drain")
+
+	c.press("enter")
+	c.see("keycloak", "tis/keycloak", "HEALTHCHECK") // made known by what the engine says alone
+	c.press("esc")
+	c.see("tab side")
+	c.press("q")
+	if code := c.exited(); code != 0 {
+		e.Errorf("the console ended with %d", code)
+	}
+
+	sh := openTerminal(e, 80, 24, e.seat.env(), "shell", "green")
+	sh.see("# ")
+	sh.press("echo $(cat /etc/hostname) $((6*7)); exit", "enter")
+	sh.see("green 42", "shell on GREEN closed, exit status 0")
+	if code := sh.exited(); code != 0 {
+		e.Errorf("tandem shell ended with %d", code)
+	}
+	if code, out := e.tandem("--read-only", "shell", "green"); code == 0 {
+		e.Errorf("a shell in read-only mode: %s", out)
+	}
+	e.exits(exitDone, []string{"timeline"}, "shell on the host opened by", "closed after")
+}

@@ -191,7 +191,7 @@ func (s *session) halfWay(ctx context.Context, args []string) (ops.Run, error) {
 		return ops.Run{}, err
 	}
 	if i := slices.IndexFunc(runs, func(r ops.Run) bool { return r.Unfinished() }); i >= 0 {
-		return runs[i], nil
+		return s.bring(ctx, runs[i].ID) // another machine may have brought it to its end
 	}
 	if lockErr != nil {
 		return ops.Run{}, &codeError{exitNoLook, lockErr}
@@ -210,7 +210,11 @@ func (s *session) toTakeBack(ctx context.Context, args []string) (ops.Run, error
 	if info := firstLock(held); info != nil {
 		return s.bring(ctx, info.Run)
 	}
-	return s.findRun("")
+	run, err := s.findRun("")
+	if err != nil {
+		return run, err
+	}
+	return s.bring(ctx, run.ID)
 }
 
 // bring finds a run by id. Where another machine began it, or went on with it, the copy

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -170,19 +171,22 @@ func (tr *trial) finish(at *office, outcome ops.Outcome) {
 		o.net.mend()
 	}
 	tr.leave()
-	// What the last fault took down comes back by itself.
-	limit := time.Now().Add(5 * time.Minute)
-	for ; time.Now().Before(limit) && !tr.well(); time.Sleep(time.Second) {
-	}
+	tr.recoverAlone()
 	tr.checkServed()
 	tr.checkOwners()
 	if tr.locked() { // a host that did not answer at the end still has it
 		p, err := tr.goOnAt(at, turn{})
 		if err == nil {
-			<-p.ended
-			err = p.err
+			select {
+			case <-p.ended:
+				err = p.err
+			case <-p.gone:
+				err = errors.New("the runner was killed")
+			}
 		}
 		tr.tell("released: %v", err)
+		tr.faults.Wait() // what was due by then has happened, too
+		tr.recoverAlone()
 	}
 	if tr.locked() {
 		tr.breaks("promise 4: the lock is still there after the end (%s)", end)
@@ -192,6 +196,13 @@ func (tr *trial) finish(at *office, outcome ops.Outcome) {
 	}
 	if got := tr.serving(); len(got) != 2 {
 		tr.breaks("promise 3: in service at the end: %v", got)
+	}
+}
+
+// recoverAlone waits until what the last fault took down has come back by itself.
+func (tr *trial) recoverAlone() {
+	limit := time.Now().Add(5 * time.Minute)
+	for ; time.Now().Before(limit) && !tr.well(); time.Sleep(time.Second) {
 	}
 }
 

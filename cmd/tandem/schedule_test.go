@@ -241,6 +241,12 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 			{What: "balancer", On: "event", Count: 2, After: 7 * time.Second},
 			{What: "kill", On: "event", Count: 218, After: 10 * time.Millisecond},
 		}},
+		"desk1 goes on where desk2 was cut off": {Start: ops.StartCompose, Pools: "move", Then: []turn{{}, {Elsewhere: true, Wait: 90 * time.Second}}, Faults: []fault{
+			{What: "kill", On: "change", Count: 196},
+			{What: "apart", On: "event", Count: 304, After: 2 * time.Second, For: 8 * time.Second},
+			{What: "kill", On: "event", Count: 231, After: 10 * time.Millisecond},
+			{What: "kill", On: "change", Count: 31, After: 2 * time.Second},
+		}},
 		"the balancer forgets what is out": {Start: ops.StartCompose, Pools: "cut-off", Then: []turn{back}, Faults: []fault{
 			{What: "balancer", On: "change", Count: 29, After: 300 * time.Millisecond},
 			{What: "apart", On: "event", Count: 56, For: 8 * time.Second},

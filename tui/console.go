@@ -33,17 +33,19 @@ func Usable() bool {
 }
 
 // Run shows the console on the terminal of this process until the operator leaves it, ctx
-// ends, or the terminal goes away (SIGHUP): then it ends without an error, and a run goes
-// on without it. It returns ErrNoTerminal where there is no terminal that can show it.
+// ends, it is told to end (SIGTERM, SIGINT) or the terminal goes away (SIGHUP): then it ends
+// without an error, and a run goes on without it. It returns ErrNoTerminal where there is no terminal that can show it.
 func Run(ctx context.Context, opt Options) error {
 	if !Usable() {
 		return ErrNoTerminal
 	}
-	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGHUP)
+	// Signals are taken here alone: Bubble Tea's handler waits for ever where the program has ended
+	// by then, and the program for it.
+	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	app := New(opt)
 	app.ctx = ctx
-	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(frames)}
+	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(frames), tea.WithoutSignalHandler()}
 	if opt.NoColor {
 		options = append(options, tea.WithColorProfile(colorprofile.ASCII))
 	}
@@ -52,7 +54,7 @@ func Run(ctx context.Context, opt Options) error {
 	}
 	_, err := tea.NewProgram(app, options...).Run()
 	app.close()
-	if err != nil && ctx.Err() == nil && !errors.Is(err, tea.ErrInterrupted) {
+	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("showing the console: %w", err)
 	}
 	return nil

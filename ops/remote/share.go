@@ -180,12 +180,15 @@ func pass(n ssh.NewChannel, client *ssh.Client) {
 		far.Close() // the borrower has closed the channel, or is gone
 	}()
 	var output sync.WaitGroup
-	output.Go(func() {
-		_, _ = io.Copy(near, far)
-		_ = near.CloseWrite()
-	})
+	output.Go(func() { _, _ = io.Copy(near, far) })
 	output.Go(func() { _, _ = io.Copy(near.Stderr(), far.Stderr()) })
+	ended := make(chan struct{})
+	go func() {
+		output.Wait() // of both: what comes on standard error after an end of output is dropped
+		_ = near.CloseWrite()
+		close(ended)
+	}()
 	forward(farRequests, near) // the exit status among them; ends when the host closes the channel
-	output.Wait()
+	<-ended
 	near.Close()
 }

@@ -129,6 +129,30 @@ func TestSlowLink(t *testing.T) {
 			t.Errorf("%s: %d bytes", key.press, took)
 		}
 	}
+	// Every second a step of a recovery ends, the next begins, and both have said something.
+	f.run = recoveryAt(10, 1, nil)
+	p.Send(tea.KeyPressMsg{Code: tea.KeyEscape})
+	second(0)
+	p.Send(tea.KeyPressMsg{Code: 'v', Text: "v"})
+	second(0)
+	end.see(t, "recover GREEN, then BLUE")
+	before, most := end.sent(), 0
+	const seconds = 30
+	for n := range seconds {
+		f.run = recoveryAt(11+n, 1, func(r *ops.Run) {
+			r.Events += n
+			for step := range 11 + n {
+				lines(r, step, "9 s so far", "ready, 8 s")
+			}
+		})
+		was := end.sent()
+		second(n)
+		most = max(most, end.sent()-was)
+	}
+	t.Logf("a second of a run: %d bytes, %d at most", (end.sent()-before)/seconds, most)
+	if most > 2000 {
+		t.Errorf("a second of a run takes up to %d bytes", most)
+	}
 }
 
 // quietApp is the App without what it waits for: the test sends that.

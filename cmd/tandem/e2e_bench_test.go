@@ -210,7 +210,18 @@ func dockerOverSSH(b *testing.B, s *seat) func() {
 
 // BenchmarkE2EIdle opens a console that nobody touches, lets it settle, and measures what
 // it costs over a minute.
-func BenchmarkE2EIdle(b *testing.B) {
+func BenchmarkE2EIdle(b *testing.B) { benchMinute(b, func(*terminal) {}) }
+
+// BenchmarkE2EDetails is the same with the details of a service open: its containers on both
+// sides are asked for their CPU and memory every 3 s.
+func BenchmarkE2EDetails(b *testing.B) {
+	benchMinute(b, func(c *terminal) {
+		c.press("enter")
+		c.see("cpu", "memory", " MiB of ")
+	})
+}
+
+func benchMinute(b *testing.B, begin func(*terminal)) {
 	if !rig.Wanted(b) {
 		return
 	}
@@ -218,8 +229,15 @@ func BenchmarkE2EIdle(b *testing.B) {
 	c := runTerminal(b, 120, 40, exec.Command(s.program), s.env())
 	c.see("2 of 2 in service", "ready")
 	c.until("both sides whole", func(screen string) bool { return strings.Count(screen, "compose 1.29.2") == 2 })
+	begin(c)
+	engines := func() (used time.Duration) {
+		for _, side := range ops.Sides {
+			used += engineCPU(b, side)
+		}
+		return used
+	}
 	for b.Loop() {
-		begin, before := time.Now(), cpu(b, c.cmd.Process.Pid)
+		begin, before, asked := time.Now(), cpu(b, c.cmd.Process.Pid), engines()
 		ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 		select {
 		case <-ctx.Done():
@@ -227,11 +245,22 @@ func BenchmarkE2EIdle(b *testing.B) {
 			b.Fatal("the console ended")
 		}
 		cancel()
-		used := cpu(b, c.cmd.Process.Pid) - before
-		b.ReportMetric(100*used.Seconds()/time.Since(begin).Seconds(), "%core")
+		took := time.Since(begin).Seconds()
+		b.ReportMetric(100*(cpu(b, c.cmd.Process.Pid)-before).Seconds()/took, "%core")
+		b.ReportMetric(100*(engines()-asked).Seconds()/took/2, "%core-engine")
 		b.ReportMetric(float64(resident(b, c.cmd.Process.Pid))/1e6, "MB")
 	}
 	b.ReportMetric(0, "ns/op") // always a minute
+}
+
+// engineCPU is the time that a host's engine has used.
+func engineCPU(b *testing.B, side ops.Side) time.Duration {
+	b.Helper()
+	stat, err := rig.Shared(b).Side(string(side)).Exec(b.Context(), "sh", "-c", "cat /proc/$(cat /var/run/docker.pid)/stat")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return ticks(b, stat)
 }
 
 // cpu is the time that a process has used, user and system: fields 14 and 15 of
@@ -242,17 +271,22 @@ func cpu(b *testing.B, pid int) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), ") ") // field 2 is the name, which may have spaces
+	return ticks(b, string(text))
+}
+
+func ticks(b *testing.B, stat string) time.Duration {
+	b.Helper()
+	_, rest, _ := strings.Cut(stat, ") ") // field 2 is the name, which may have spaces
 	fields := strings.Fields(rest)
-	ticks := 0
+	sum := 0
 	for _, field := range fields[11:13] {
 		n, err := strconv.Atoi(field)
 		if err != nil {
 			b.Fatal(err)
 		}
-		ticks += n
+		sum += n
 	}
-	return time.Duration(ticks) * 10 * time.Millisecond
+	return time.Duration(sum) * 10 * time.Millisecond
 }
 
 // resident is how much memory of a process is in use, in bytes.

@@ -18,7 +18,12 @@ type drain struct {
 	lost  bool                // decided: no run did it
 	free  map[ops.Side]bool   // hosts whose lock was seen free since then
 	last  map[ops.Side]string // what the latest run had left on the hosts while the side was out
+	left  time.Time           // when that was seen to change
 }
+
+// justLeft is how long a run that has been seen to end may have put a side back: the locks are
+// looked at less often than the balancer.
+const justLeft = 2 * lockEvery
 
 // drained tells whether a side is out, or whether it has to be decided how it came back.
 func (l *Live) drained() bool {
@@ -43,6 +48,10 @@ func (l *Live) trafficSeen(side ops.Side, before ops.Traffic, t *ops.SideTraffic
 		}
 	case ops.InService:
 		if d.out && before != ops.InService {
+			if now.Sub(d.left) < justLeft {
+				*d = drain{}
+				break
+			}
 			*d = drain{since: now, free: map[ops.Side]bool{}, last: d.last}
 			l.pokeLocks()
 		}
@@ -66,6 +75,9 @@ func (l *Live) lockSeen(w *world, side ops.Side, asked time.Time, last string) b
 		d, t := l.drains[drained], w.balancer.On(drained)
 		if d.since.IsZero() {
 			if d.out && last != "" && w.on(side).lock == nil {
+				if was := d.last[side]; was != "" && was != last {
+					d.left = l.i.opts.Now()
+				}
 				d.last[side] = last
 			}
 			continue

@@ -241,6 +241,12 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 			{What: "balancer", On: "event", Count: 2, After: 7 * time.Second},
 			{What: "kill", On: "event", Count: 218, After: 10 * time.Millisecond},
 		}},
+		"held services start before what they need is ready": {Start: ops.StartCompose, Pools: "move",
+			Then: []turn{{Elsewhere: true, Wait: 3 * time.Second}, {Elsewhere: true, Wait: 3 * time.Second, Back: true}, {Wait: 3 * time.Second}}, Faults: []fault{
+				{What: "power", Side: ops.Green, On: "change", Count: 4, For: 2 * time.Minute},
+				{What: "kill", On: "change", Count: 23, After: 7 * time.Second},
+				{What: "kill", On: "change", Count: 7, After: 300 * time.Millisecond},
+			}},
 		"desk1 goes on where desk2 was cut off": {Start: ops.StartCompose, Pools: "move", Then: []turn{{}, {Elsewhere: true, Wait: 90 * time.Second}}, Faults: []fault{
 			{What: "kill", On: "change", Count: 196},
 			{What: "apart", On: "event", Count: 304, After: 2 * time.Second, For: 8 * time.Second},

@@ -250,13 +250,15 @@ func (h Hold) Undo(ctx context.Context, env ops.Env) error {
 			env.Log.Say(was.Name + " is gone: it has no restart policy to restore")
 			continue
 		}
+		// The policy comes first: one that ends at once, because what it needs is not ready yet, is
+		// then started again by it.
+		if err := restorePolicy(ctx, engine, c, kept.Policy); err != nil {
+			return err
+		}
 		if kept.Running && !halts(c.State) {
 			if err := engine.Start(ctx, c.ID); err != nil {
 				return fmt.Errorf("starting %s: %w", was.Name, err)
 			}
-		}
-		if err := restorePolicy(ctx, engine, c, kept.Policy); err != nil {
-			return err
 		}
 	}
 	if !touched {

@@ -232,11 +232,11 @@ func startFallen(ctx context.Context, env ops.Env, side ops.Side, from string, b
 			continue
 		}
 		env.Log.Say(was.Name + " has fallen meanwhile: starting it")
-		if err := engine.Start(ctx, c.ID); err != nil {
-			return fmt.Errorf("starting %s: %w", was.Name, err)
-		}
 		if err := restorePolicy(ctx, engine, c, kept.Policy); err != nil {
 			return err
+		}
+		if err := engine.Start(ctx, c.ID); err != nil {
+			return fmt.Errorf("starting %s: %w", was.Name, err)
 		}
 	}
 	return nil

@@ -191,7 +191,14 @@ func (tr *trial) carryThrough() {
 			p = again
 		case tr.nothingLeft(err):
 			tr.tell("nothing is left to do: %v", err)
-			tr.finish(tr.recorded())
+			at, outcome := tr.recorded()
+			if outcome == "" { // somebody was killed before the last word: that is said where he was
+				if again, err = tr.goOnAt(at, turn{}); err == nil {
+					p = again
+					continue
+				}
+			}
+			tr.finish(at, outcome)
 			return
 		default:
 			tr.tell("%s: not begun: %v", next, err)

@@ -163,12 +163,11 @@ func pass(n ssh.NewChannel, client *ssh.Client) {
 		far.Close()
 		return
 	}
-	forward := func(requests <-chan *ssh.Request, to ssh.Channel) {
-		for r := range requests {
-			ok, err := to.SendRequest(r.Type, r.WantReply, r.Payload)
-			if r.WantReply {
-				_ = r.Reply(ok && err == nil, nil)
-			}
+	var asked sync.Mutex // held until a request of the borrower has its answer
+	ask := func(r *ssh.Request, to ssh.Channel) {
+		ok, err := to.SendRequest(r.Type, r.WantReply, r.Payload)
+		if r.WantReply {
+			_ = r.Reply(ok && err == nil, nil)
 		}
 	}
 	go func() {
@@ -176,7 +175,11 @@ func pass(n ssh.NewChannel, client *ssh.Client) {
 		_ = far.CloseWrite()
 	}()
 	go func() {
-		forward(nearRequests, far)
+		for r := range nearRequests {
+			asked.Lock()
+			ask(r, far)
+			asked.Unlock()
+		}
 		far.Close() // the borrower has closed the channel, or is gone
 	}()
 	var output sync.WaitGroup
@@ -188,7 +191,11 @@ func pass(n ssh.NewChannel, client *ssh.Client) {
 		_ = near.CloseWrite()
 		close(ended)
 	}()
-	forward(farRequests, near) // the exit status among them; ends when the host closes the channel
+	for r := range farRequests { // the exit status among them; ends when the host closes the channel
+		ask(r, near)
+	}
 	<-ended
+	asked.Lock() // a command may be over before the answer that it has begun is passed on
+	defer asked.Unlock()
 	near.Close()
 }

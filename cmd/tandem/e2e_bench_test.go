@@ -229,6 +229,14 @@ func benchMinute(b *testing.B, begin func(*terminal)) {
 	c := runTerminal(b, 120, 40, exec.Command(s.program), s.env())
 	c.see("2 of 2 in service", "ready")
 	c.until("both sides whole", func(screen string) bool { return strings.Count(screen, "compose 1.29.2") == 2 })
+	// Uptimes of less than two minutes are in seconds: each row would change every second.
+	for screen, changed := c.text(); !strings.Contains(screen, " 2m "); screen, changed = c.text() {
+		select {
+		case <-changed:
+		case <-c.ended:
+			b.Fatal("the console ended")
+		}
+	}
 	begin(c)
 	engines := func() (used time.Duration) {
 		for _, side := range ops.Sides {

@@ -43,11 +43,7 @@ func replay(cmd *cobra.Command, g *globals, args []string, speed float64) error 
 		return err
 	}
 	defer s.close()
-	id := ""
-	if len(args) > 0 {
-		id = args[0]
-	}
-	run, err := s.findRun(id)
+	run, err := s.runOf(args)
 	if err != nil {
 		return err
 	}

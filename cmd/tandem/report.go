@@ -25,11 +25,7 @@ no host.`,
 				return err
 			}
 			defer s.close()
-			id := ""
-			if len(args) > 0 {
-				id = args[0]
-			}
-			run, err := s.findRun(id)
+			run, err := s.runOf(args)
 			if err != nil {
 				return err
 			}

@@ -26,6 +26,14 @@ func (s *session) past() ([]ops.Run, error) {
 	return runs, err
 }
 
+// runOf finds the run that a command was given, or the latest without one.
+func (s *session) runOf(args []string) (ops.Run, error) {
+	if len(args) > 0 {
+		return s.findRun(args[0])
+	}
+	return s.findRun("")
+}
+
 // findRun finds a run by id or the end of one, or the latest when id is empty.
 func (s *session) findRun(id string) (ops.Run, error) {
 	// A journal that cannot be read does not stand in the way of another run; but which run

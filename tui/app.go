@@ -170,70 +170,82 @@ func (a *App) restyle() {
 
 func (a *App) top() screen { return a.stack[len(a.stack)-1] }
 
-// Update takes a message.
+// Update takes a message, and what the screens ask for in answer to it: the next key belongs
+// to the screen that this one has opened.
 func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	a.drawn = false
+	cmds := []tea.Cmd{a.update(msg)}
+	for len(a.posted) > 0 {
+		next := a.posted[0]
+		a.posted = a.posted[1:]
+		cmds = append(cmds, a.update(next))
+	}
+	a.posted = nil
+	return a, tea.Batch(cmds...)
+}
+
+func (a *App) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		a.size = Size{msg.Width, msg.Height}
-		return a, a.tell(msg)
+		return a.tell(msg)
 	case tea.KeyPressMsg:
-		return a, a.press(msg)
+		return a.press(msg)
 	case tea.MouseWheelMsg, tea.MouseClickMsg, tea.PasteMsg:
 		if a.size.tiny() {
-			return a, nil
+			return nil
 		}
 		if wheel, ok := msg.(tea.MouseWheelMsg); ok {
-			return a, a.wheel(wheel)
+			return a.wheel(wheel)
 		}
-		return a, a.give(len(a.stack)-1, msg)
+		return a.give(len(a.stack)-1, msg)
 	case backendMsg:
 		a.read()
 		if a.present {
 			a.restyle()
 		}
-		return a, tea.Batch(a.tell(changedMsg{}), a.wait(a.calm()))
+		return tea.Batch(a.tell(changedMsg{}), a.wait(a.calm()))
 	case tickMsg:
-		return a, tea.Batch(a.tell(msg), a.poll(), a.tick())
+		return tea.Batch(a.tell(msg), a.poll(), a.tick())
 	case playMsg:
 		a.waiting = false
-		return a, a.wind()
+		return a.wind()
 	case openMsg:
 		a.stack = append(a.stack, msg.screen)
-		return a, tea.Batch(a.tell(tea.WindowSizeMsg{Width: a.size.W, Height: a.size.H}), a.poll())
+		return tea.Batch(a.tell(tea.WindowSizeMsg{Width: a.size.W, Height: a.size.H}), a.poll())
 	case overMsg:
 		if a.top() == msg.over {
-			return a, open(msg.make())
+			return a.open(msg.make())
 		}
-		return a, nil
+		return nil
 	case closeMsg:
 		a.drop(msg.screen)
-		return a, nil
+		return nil
 	case homeMsg:
 		a.close()
-		return a, nil
+		return nil
 	case sayMsg:
 		a.said = msg
-		return a, nil
+		return nil
 	case noticeMsg:
 		a.said = sayMsg{}
-		return a, open(newNotice(&a.env, msg.title, msg.err))
+		return a.open(newNotice(&a.env, msg.title, msg.err))
 	case planMsg:
-		return a, a.confirm(msg)
+		return a.confirm(msg)
 	case shellMsg:
-		return a, a.join(msg)
+		return a.join(msg)
 	case actMsg:
-		return a, a.act(msg.action, msg.service)
+		return a.act(msg.action, msg.service)
 	case sampledMsg:
 		a.sampled(msg)
-		return a, nil
+		return nil
 	case themeMsg:
 		a.wear(int(msg))
-		return a, nil
+		return nil
 	case themeFileMsg:
-		return a, tea.Batch(a.reread(msg), a.awaitTheme())
+		return tea.Batch(a.reread(msg), a.awaitTheme())
 	}
-	return a, a.tell(msg)
+	return a.tell(msg)
 }
 
 // confirm opens the dialog of a plan.
@@ -242,7 +254,7 @@ func (a *App) confirm(msg planMsg) tea.Cmd {
 	if _, open := a.top().(*confirmDialog); open { // asked for twice: the first answer counts
 		return nil
 	}
-	return open(newConfirm(&a.env, msg.plan, msg.start))
+	return a.open(newConfirm(&a.env, msg.plan, msg.start))
 }
 
 // tell hands a message to every screen.
@@ -298,7 +310,7 @@ func (a *App) press(key tea.KeyPressMsg) tea.Cmd {
 	}
 	// In the run of a job, its log is meant.
 	if r := a.run; b.Action == actLogs && a.top().Scope() == inRun && r != nil && r.Plan.Request.Op == ops.OpJob && len(r.Plan.Request.Services) == 1 {
-		return open(newLogs(&a.env, r.Plan.Request.Side, r.Plan.Request.Services[0]))
+		return a.open(newLogs(&a.env, r.Plan.Request.Side, r.Plan.Request.Services[0]))
 	}
 	if cmd, done := a.global(b.Action); done {
 		return cmd
@@ -350,7 +362,7 @@ func (a *App) act(action Action, service string) tea.Cmd {
 		return cmd
 	}
 	if action == actRestart && service != "" {
-		return a.operate(ops.Request{Op: ops.OpRestart, Side: a.side, Services: []string{service}})
+		return a.ask(ops.Request{Op: ops.OpRestart, Side: a.side, Services: []string{service}})
 	}
 	return a.give(len(a.stack)-1, pressed{Action: action})
 }
@@ -362,41 +374,41 @@ func (a *App) global(action Action) (tea.Cmd, bool) {
 	}
 	switch action {
 	case actDrain:
-		return a.operate(ops.Request{Op: ops.OpDrain, Side: a.side}), true
+		return a.ask(ops.Request{Op: ops.OpDrain, Side: a.side}), true
 	case actPutBack:
-		return a.operate(ops.Request{Op: ops.OpPutBack, Side: a.side}), true
+		return a.ask(ops.Request{Op: ops.OpPutBack, Side: a.side}), true
 	case actRecover:
-		return a.operate(ops.Request{Op: ops.OpRecover, Side: a.side}), true
+		return a.ask(ops.Request{Op: ops.OpRecover, Side: a.side}), true
 	case actCanary:
-		return a.operate(ops.Request{Op: ops.OpCanary, Side: a.side}), true
+		return a.ask(ops.Request{Op: ops.OpCanary, Side: a.side}), true
 	case actJob:
-		return open(newJobs(&a.env, a.side)), true
+		return a.open(newJobs(&a.env, a.side)), true
 	case actPatch:
-		return open(newVersions(&a.env, a.side)), true
+		return a.open(newVersions(&a.env, a.side)), true
 	case actRollBack:
-		return open(newChoose(&a.env, a.side, a.service)), true
+		return a.open(newChoose(&a.env, a.side, a.service)), true
 	case actRun:
-		return open(newRunView(&a.env)), true
+		return a.open(newRunView(&a.env)), true
 	case actLogs:
-		return open(newLogs(&a.env, a.side, a.service)), true
+		return a.open(newLogs(&a.env, a.side, a.service)), true
 	case actShell:
 		return a.shell(a.side, ""), true
 	case actExec:
 		return a.shell(a.side, a.service), true
 	case actNote:
-		return open(newNote(&a.env, a.noteOn())), true
+		return a.open(newNote(&a.env, a.noteOn())), true
 	case actTimeline:
-		return open(newTimeline(&a.env)), true
+		return a.open(newTimeline(&a.env)), true
 	case actPin:
 		return a.pin(a.service), true
 	case actDetail:
-		return open(newDetail(&a.env, a.service)), true
+		return a.open(newDetail(&a.env, a.service)), true
 	case actFindings:
-		return open(newFindings(&a.env)), true
+		return a.open(newFindings(&a.env)), true
 	case actHelp:
-		return open(newHelp(&a.env, a.opt.Version)), true
+		return a.open(newHelp(&a.env, a.opt.Version)), true
 	case actPalette:
-		return open(newPalette(&a.env, a.top().Scope())), true
+		return a.open(newPalette(&a.env, a.top().Scope())), true
 	case actReadOnly:
 		return a.readOnly(), true
 	case actPresent:
@@ -404,13 +416,13 @@ func (a *App) global(action Action) (tea.Cmd, bool) {
 		a.restyle()
 		return nil, true
 	case actTheme:
-		return open(newThemePicker(&a.env, a.themes, a.theme)), true
+		return a.open(newThemePicker(&a.env, a.themes, a.theme)), true
 	case actMouse:
 		a.mouse = !a.mouse
 		if a.mouse {
-			return say(style.Soft, "mouse on: click and wheel; m gives it back to the terminal"), true
+			return a.say(style.Soft, "mouse on: click and wheel; m gives it back to the terminal"), true
 		}
-		return say(style.Soft, "mouse off: the terminal selects text"), true
+		return a.say(style.Soft, "mouse off: the terminal selects text"), true
 	case actRedraw:
 		return tea.ClearScreen, true
 	case actQuit, actLeave:
@@ -428,21 +440,15 @@ func (a *App) noteOn() string {
 	return ""
 }
 
-// operate asks for a plan and says so meanwhile.
-func (a *App) operate(request ops.Request) tea.Cmd {
-	a.said = sayMsg{style.Soft, "looking at both sides afresh …"}
-	return a.ask(request)
-}
-
 func (a *App) readOnly() tea.Cmd {
 	on := !a.backend.ReadOnly()
 	if err := a.backend.SetReadOnly(on); err != nil {
-		return notice("read-only", err)
+		return a.notice("read-only", err)
 	}
 	if on {
-		return say(style.Soft, "read-only: nothing can be changed from here")
+		return a.say(style.Soft, "read-only: nothing can be changed from here")
 	}
-	return say(style.Warn, "read-write: operations are possible again")
+	return a.say(style.Warn, "read-write: operations are possible again")
 }
 
 // quit leaves at once, a replay always, or asks where a run is under way.
@@ -451,7 +457,7 @@ func (a *App) quit() tea.Cmd {
 		a.close()
 		return tea.Quit
 	}
-	return open(newQuit(&a.env))
+	return a.open(newQuit(&a.env))
 }
 
 // View draws the frame.

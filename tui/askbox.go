@@ -39,15 +39,16 @@ func (b *askBox) Update(msg tea.Msg) (screen, tea.Cmd) {
 	key, ok := msg.(pressed)
 	switch {
 	case !ok && b.while != nil && !b.while():
-		return b, leave(b)
+		return b, b.leave(b)
 	case !ok:
 	case key.Action == actBack:
-		return b, leave(b)
+		return b, b.leave(b)
 	case b.now().Sub(b.since) < quiet:
 	case key.Action == actYes:
-		return b, tea.Sequence(leave(b), b.yes)
+		b.leave(b)
+		return b, b.yes
 	case key.Action == actAccept:
-		return b, leave(b)
+		return b, b.leave(b)
 	}
 	return b, nil
 }

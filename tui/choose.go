@@ -105,7 +105,7 @@ func (c *chooser) count() int {
 func (c *chooser) press(action Action) tea.Cmd {
 	switch action {
 	case actBack:
-		return leave(c)
+		return c.leave(c)
 	case actUp:
 		c.window.Move(-1, c.count())
 	case actDown:
@@ -125,22 +125,21 @@ func (c *chooser) press(action Action) tea.Cmd {
 
 func (c *chooser) chosen() tea.Cmd {
 	i := c.window.Cursor
-	looking := say(style.Soft, "looking at both sides afresh "+style.Ellipsis)
 	if i >= len(c.images)+len(c.versions) {
 		r := &c.runs[i-len(c.images)-len(c.versions)]
 		if why := settled(r); why != "" {
-			return say(style.Warn, r.Plan.Title+": "+why)
+			return c.say(style.Warn, r.Plan.Title+": "+why)
 		}
-		return tea.Batch(looking, c.askRollback(r.ID))
+		return c.askRollback(r.ID)
 	}
 	if i >= len(c.images) {
-		return tea.Batch(looking, c.ask(versionEntries(c.side, c.versions)[i-len(c.images)].request))
+		return c.ask(versionEntries(c.side, c.versions)[i-len(c.images)].request)
 	}
 	image := c.images[i]
 	if image.Current {
-		return say(style.Warn, c.service+" on "+c.side.Upper()+" runs this image already")
+		return c.say(style.Warn, c.service+" on "+c.side.Upper()+" runs this image already")
 	}
-	return tea.Batch(looking, c.ask(ops.Request{Op: ops.OpRollback, Side: c.side, Services: []string{c.service}, Images: map[string]string{c.service: image.ID}}))
+	return c.ask(ops.Request{Op: ops.OpRollback, Side: c.side, Services: []string{c.service}, Images: map[string]string{c.service: image.ID}})
 }
 
 // settled says why there is nothing to take back of a run, as far as the run itself tells.

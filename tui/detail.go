@@ -68,7 +68,7 @@ func (d *detail) Update(msg tea.Msg) (screen, tea.Cmd) {
 	switch msg := msg.(type) {
 	case pressed:
 		if msg.Action == actBack || msg.Action == actAccept {
-			return d, leave(d)
+			return d, d.leave(d)
 		}
 		d.sheetOfText.Update(msg)
 	case inspectedMsg:

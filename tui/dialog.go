@@ -130,7 +130,8 @@ func (d *confirmDialog) started(err error) tea.Cmd {
 	var changed *ChangedError
 	switch {
 	case err == nil:
-		return tea.Sequence(goHome, open(newRunAwaited(d.e)))
+		d.e.post(homeMsg{})
+		return d.e.open(newRunAwaited(d.e))
 	case errors.As(err, &changed):
 		d.was = map[string]string{}
 		for _, c := range d.plan.Checks {
@@ -140,7 +141,8 @@ func (d *confirmDialog) started(err error) tea.Cmd {
 		d.news = "The pair has changed since you looked. Nothing was started. Read again."
 		d.renew()
 	case errors.Is(err, context.Canceled):
-		return tea.Sequence(leave(d), say(style.Soft, "cancelled: nothing was started"))
+		d.e.leave(d)
+		return d.e.say(style.Soft, "cancelled: nothing was started")
 	default:
 		d.phase, d.err = asking, err
 		d.renew()
@@ -165,7 +167,7 @@ func (d *confirmDialog) press(key pressed) tea.Cmd {
 			d.renew()
 			return nil
 		}
-		return leave(d)
+		return d.e.leave(d)
 	case actUp:
 		d.scroll(-1)
 	case actDown:
@@ -185,7 +187,7 @@ func (d *confirmDialog) press(key pressed) tea.Cmd {
 		case d.phase == accepting:
 			d.nextField()
 		case d.phase == asking && d.focus == 0:
-			return leave(d)
+			return d.e.leave(d)
 		default:
 			return d.toggle(max(d.focus-1, 0))
 		}
@@ -279,7 +281,7 @@ func risk(c ops.Check) ops.Risk { return ops.Risk{Guard: c.Guard, Side: c.Side} 
 
 func (d *confirmDialog) confirm() tea.Cmd {
 	if d.e.backend.ReadOnly() {
-		return say(style.Warn, "read-only: nothing was started; ctrl+o switches it off")
+		return d.e.say(style.Warn, "read-only: nothing was started; ctrl+o switches it off")
 	}
 	d.phase, d.news, d.was = starting, "", nil
 	start, plan := d.start, d.plan

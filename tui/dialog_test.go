@@ -336,7 +336,7 @@ func TestNothingStartsUnread(t *testing.T) {
 	}
 
 	answered := 0
-	settle(a, open(newAsk(&a.env, "Stop the run?", "It stops.", "stop", func() tea.Msg { answered++; return nil })))
+	a.Update(openMsg{newAsk(&a.env, "Stop the run?", "It stops.", "stop", func() tea.Msg { answered++; return nil })})
 	resize(tiny)
 	play(a, pass, pause, "y")
 	resize(large)
@@ -536,17 +536,17 @@ func TestQuestionNeedsY(t *testing.T) {
 	f := newFake(calm())
 	a, pass := timed(f, 120, 40)
 	yes := 0
-	ask := func() tea.Cmd {
-		return open(newAsk(&a.env, "Stop the run?", "It stops.", "stop", func() tea.Msg { yes++; return nil }))
+	ask := func() {
+		a.Update(openMsg{newAsk(&a.env, "Stop the run?", "It stops.", "stop", func() tea.Msg { yes++; return nil })})
 	}
 	for _, keys := range [][]string{{"y", "enter", "esc"}, {pause, "enter"}, {pause, "esc", "y"}, {pause, "x", "esc"}} {
-		settle(a, ask())
+		ask()
 		play(a, pass, keys...)
 		if yes > 0 || len(a.stack) != 1 {
 			t.Errorf("%v: answered %d times, %d screens", keys, yes, len(a.stack))
 		}
 	}
-	settle(a, ask())
+	ask()
 	play(a, pass, pause, "y")
 	if yes != 1 || len(a.stack) != 1 {
 		t.Errorf("y: answered %d times, %d screens", yes, len(a.stack))

@@ -55,6 +55,8 @@ type env struct {
 	version  uint64
 	looks    uint64 // grows with every change of the sheet (theme, presenter mode)
 
+	posted []tea.Msg // for the App, before anything else
+
 	side    ops.Side // the side that keys act on
 	service string   // the selected service; empty: none
 }
@@ -146,26 +148,26 @@ type (
 	tickMsg    struct{} // a second has gone by, or more with reduced motion
 )
 
-// Commands for the messages.
-func open(s screen) tea.Cmd { return func() tea.Msg { return openMsg{s} } }
-
-// leave closes s and no other screen: by the time the message arrives, the next key may
-// have opened one over it.
-func leave(s screen) tea.Cmd { return func() tea.Msg { return closeMsg{s} } }
-func goHome() tea.Msg        { return homeMsg{} }
-func say(ink style.Ink, text string) tea.Cmd {
-	return func() tea.Msg { return sayMsg{ink, text} }
+// post has the App take a message before anything else, so that no key comes in between. Only
+// what runs within Update may post; a command returns its message. The command that comes back
+// is none, for the returns of Update.
+func (e *env) post(msg tea.Msg) tea.Cmd {
+	e.posted = append(e.posted, msg)
+	return nil
 }
 
-func notice(title string, err error) tea.Cmd {
-	return func() tea.Msg { return noticeMsg{title, err} }
-}
+func (e *env) open(s screen) tea.Cmd                  { return e.post(openMsg{s}) }
+func (e *env) leave(s screen) tea.Cmd                 { return e.post(closeMsg{s}) }
+func (e *env) say(ink style.Ink, text string) tea.Cmd { return e.post(sayMsg{ink, text}) }
+func (e *env) notice(title string, err error) tea.Cmd { return e.post(noticeMsg{title, err}) }
+func (e *env) looking()                               { e.say(style.Soft, "looking at both sides afresh "+style.Ellipsis) }
 
 // planTime bounds a look and a plan: longer than any deadline of a single look.
 const planTime = 45 * time.Second
 
 // ask takes a fresh look, makes the plan and opens its dialog.
 func (e *env) ask(request ops.Request) tea.Cmd {
+	e.looking()
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(e.ctx, planTime)
 		defer cancel()
@@ -179,6 +181,7 @@ func (e *env) ask(request ops.Request) tea.Cmd {
 
 // askRollback makes the plan of taking back a run and opens its dialog.
 func (e *env) askRollback(run string) tea.Cmd {
+	e.looking()
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(e.ctx, planTime)
 		defer cancel()

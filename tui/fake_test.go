@@ -249,6 +249,6 @@ func settle(a *App, cmd tea.Cmd) {
 // change makes the console read the backend anew.
 func change(a *App) {
 	a.read()
-	settle(a, a.tell(changedMsg{}))
-	a.drawn = false
+	_, cmd := a.Update(changedMsg{})
+	settle(a, cmd)
 }

@@ -86,7 +86,7 @@ func (f *findingsView) Update(msg tea.Msg) (screen, tea.Cmd) {
 	}
 	switch key.Action {
 	case actBack:
-		return f, leave(f)
+		return f, f.leave(f)
 	case actUp:
 		f.move(-1)
 	case actDown:
@@ -115,13 +115,13 @@ func (f *findingsView) act() tea.Cmd {
 	do := f.list[f.cursor.Cursor].Do
 	switch {
 	case do == nil:
-		return say(style.Soft, "nothing here that tandem could do: see what to do")
+		return f.say(style.Soft, "nothing here that tandem could do: see what to do")
 	case mayOperate(f.env) != "":
-		return say(style.Warn, proposal(do)+": not now, "+mayOperate(f.env))
+		return f.say(style.Warn, proposal(do)+": not now, "+mayOperate(f.env))
 	case do.Op == ops.OpPatch && len(do.Packages) == 0:
-		return open(newVersions(f.env, do.Side))
+		return f.open(newVersions(f.env, do.Side))
 	}
-	return tea.Batch(say(style.Soft, "looking at both sides afresh "+style.Ellipsis), f.ask(*do))
+	return f.ask(*do)
 }
 
 // log opens the log that says more of the finding under the cursor.
@@ -131,11 +131,11 @@ func (f *findingsView) log() tea.Cmd {
 	}
 	switch on := f.list[f.cursor.Cursor]; len(on.Logs) {
 	case 0:
-		return say(style.Soft, "no log says more of this: see what to do")
+		return f.say(style.Soft, "no log says more of this: see what to do")
 	case 1:
-		return open(newLogs(f.env, on.Side, on.Logs[0]))
+		return f.open(newLogs(f.env, on.Side, on.Logs[0]))
 	default:
-		return say(style.Soft, "one log at a time: go back, then :logs "+on.Logs[0])
+		return f.say(style.Soft, "one log at a time: go back, then :logs "+on.Logs[0])
 	}
 }
 

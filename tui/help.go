@@ -33,7 +33,7 @@ func (s *sheetOfText) Update(msg tea.Msg) (screen, tea.Cmd) {
 	}
 	switch key.Action {
 	case actBack, actAccept:
-		return s, leave(s)
+		return s, s.leave(s)
 	case actUp:
 		s.window.Top--
 	case actDown:

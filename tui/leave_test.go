@@ -3,23 +3,45 @@ package tui
 import (
 	"errors"
 	"testing"
+
+	tea "charm.land/bubbletea/v2"
 )
 
-// A key pressed right after esc may open something before esc has been carried out: what
-// is closed then is the screen that was left, not the one that has just been opened.
+// What a key opens or leaves is so before the next key comes, were it in the same packet: no
+// command has to run in between.
+func TestTheNextKeyBelongsToTheScreenThatIsThere(t *testing.T) {
+	a := newConsole(newFake(calm()), 120, 40)
+	typed := func(keys ...string) {
+		for _, k := range keys {
+			a.Update(key(k))
+		}
+	}
+	typed(":", "l", "o", "g", "s")
+	if p, ok := a.top().(*palette); !ok || p.input.Text() != "logs" {
+		t.Errorf("the top screen is a %T; want the palette with what was typed", a.top())
+	}
+	typed("esc", "f", "esc", "?")
+	if a.top().Scope() != newHelp(&a.env, "").Scope() || len(a.stack) != 2 {
+		t.Errorf("%d screens, the top one is a %T; want the pair and the help", len(a.stack), a.top())
+	}
+	typed("esc", "esc", "tab")
+	if len(a.stack) != 1 || a.side != "green" {
+		t.Errorf("%d screens, %s has the focus; want the pair alone, and green", len(a.stack), a.side)
+	}
+}
+
+// A screen that leaves by itself closes no other one that lies over it.
 func TestLeavingClosesTheScreenThatWasLeft(t *testing.T) {
 	a := newConsole(newFake(calm()), 120, 40)
 	findings := newFindings(&a.env)
-	a.Update(openMsg{findings})
-	late := leave(findings)()
 	box := newNotice(&a.env, "read-only", errors.New("started with --read-only"))
-	a.Update(openMsg{box})
-	a.Update(late)
+	for _, msg := range []tea.Msg{openMsg{findings}, openMsg{box}, closeMsg{findings}, closeMsg{findings}} {
+		a.Update(msg)
+	}
 	if a.top() != screen(box) || len(a.stack) != 2 {
 		t.Errorf("%d screens, the top one is a %T; want the pair and the notice", len(a.stack), a.top())
 	}
-	a.Update(late) // it is gone already
-	a.Update(leave(box)())
+	a.Update(closeMsg{box})
 	if len(a.stack) != 1 {
 		t.Errorf("%d screens; want the pair alone", len(a.stack))
 	}

@@ -173,7 +173,7 @@ func (v *logView) press(key pressed) tea.Cmd {
 	switch key.Action {
 	case actBack:
 		if v.search == nil {
-			return leave(v)
+			return v.leave(v)
 		}
 		return v.clear()
 	case actSide:
@@ -223,13 +223,13 @@ func (v *logView) press(key pressed) tea.Cmd {
 		return v.find(-1)
 	case actOnly:
 		if v.search == nil {
-			return say(style.Warn, "only lines found: search for something first")
+			return v.say(style.Warn, "only lines found: search for something first")
 		}
 		v.only = !v.only
 	case actSince, actUntil:
-		return open(newSpanBox(v, key.Action == actUntil))
+		return v.open(newSpanBox(v, key.Action == actUntil))
 	case actSave:
-		return open(newLogSave(v))
+		return v.open(newLogSave(v))
 	}
 	return nil
 }

@@ -55,10 +55,11 @@ func (b *saveBox) Update(msg tea.Msg) (screen, tea.Cmd) {
 	case pressed:
 		switch msg.Action {
 		case actBack:
-			return b, leave(b)
+			return b, b.leave(b)
 		case actAccept:
 			if name := strings.TrimSpace(b.input.Text()); name != "" {
-				return b, tea.Sequence(leave(b), b.save(name))
+				b.leave(b)
+				return b, b.save(name)
 			}
 		case "":
 			b.input.Key(msg.Key)

@@ -149,5 +149,5 @@ func (v *logView) find(step int) tea.Cmd {
 	if step < 0 {
 		where = "above"
 	}
-	return say(style.Warn, "not found "+where+": "+v.input.Text())
+	return v.say(style.Warn, "not found "+where+": "+v.input.Text())
 }

@@ -163,7 +163,7 @@ func (b *spanBox) Update(msg tea.Msg) (screen, tea.Cmd) {
 	case pressed:
 		switch msg.Action {
 		case actBack:
-			return b, leave(b)
+			return b, b.leave(b)
 		case actAccept:
 			return b, b.accept()
 		case "":
@@ -186,7 +186,8 @@ func (b *spanBox) accept() tea.Cmd {
 		b.wrong = err
 		return nil
 	}
-	return tea.Sequence(leave(b), b.of.read(span))
+	b.leave(b)
+	return b.of.read(span)
 }
 
 func (b *spanBox) View(area Size) []string {

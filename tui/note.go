@@ -25,10 +25,11 @@ func (n *noteBox) Update(msg tea.Msg) (screen, tea.Cmd) {
 	case pressed:
 		switch msg.Action {
 		case actBack:
-			return n, leave(n)
+			return n, n.leave(n)
 		case actAccept:
 			if n.input.Text() != "" {
-				return n, tea.Sequence(leave(n), n.write())
+				n.leave(n)
+				return n, n.write()
 			}
 		case "":
 			n.input.Key(msg.Key)

@@ -66,7 +66,7 @@ func (n *noticeBox) Update(msg tea.Msg) (screen, tea.Cmd) {
 		case actDown:
 			n.window.Top++
 		default:
-			return n, leave(n)
+			return n, n.leave(n)
 		}
 	}
 	return n, nil

@@ -144,7 +144,7 @@ func (p *pair) pressed(key pressed) tea.Cmd {
 func (p *pair) mark() tea.Cmd {
 	state := p.snap.On(p.side).Service(p.service)
 	if state == nil || !state.Here {
-		return say(style.Warn, p.service+" is not on "+p.side.Upper())
+		return p.say(style.Warn, p.service+" is not on "+p.side.Upper())
 	}
 	marks := p.marks[p.side]
 	if marks[p.service] {
@@ -165,7 +165,7 @@ func (p *pair) restart() tea.Cmd {
 			request.Services = append(request.Services, name)
 		}
 	}
-	return tea.Batch(say(style.Soft, "looking at both sides afresh …"), p.ask(request))
+	return p.ask(request)
 }
 
 // typed takes a key of the filter.

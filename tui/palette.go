@@ -114,7 +114,7 @@ func (p *palette) Update(msg tea.Msg) (screen, tea.Cmd) {
 	case pressed:
 		switch msg.Action {
 		case actBack:
-			return p, leave(p)
+			return p, p.leave(p)
 		case actUp:
 			p.window.Move(-1, len(p.found))
 		case actDown:
@@ -129,12 +129,14 @@ func (p *palette) Update(msg tea.Msg) (screen, tea.Cmd) {
 			}
 			chosen := p.found[p.window.Cursor]
 			if chosen.log != "" {
-				return p, tea.Sequence(leave(p), open(newLogs(p.env, p.side, chosen.log)))
+				p.leave(p)
+				return p, p.open(newLogs(p.env, p.side, chosen.log))
 			}
-			return p, tea.Sequence(leave(p), func() tea.Msg { return chosen.msg })
+			p.leave(p)
+			return p, p.post(chosen.msg)
 		default:
 			if msg.Key.String() == "backspace" && p.input.Text() == "" {
-				return p, leave(p)
+				return p, p.leave(p)
 			}
 			if p.input.Key(msg.Key) {
 				p.match()

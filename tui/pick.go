@@ -143,7 +143,7 @@ func (p *picker) load() tea.Cmd {
 func (p *picker) press(action Action) tea.Cmd {
 	switch action {
 	case actBack:
-		return leave(p)
+		return p.leave(p)
 	case actUp:
 		p.window.Move(-1, len(p.list))
 	case actDown:
@@ -154,7 +154,7 @@ func (p *picker) press(action Action) tea.Cmd {
 		p.window.Move(10, len(p.list))
 	case actItsLog:
 		if len(p.list) > 0 && p.list[p.window.Cursor].request.Op == ops.OpJob {
-			return open(newLogs(p.env, p.side, p.list[p.window.Cursor].name))
+			return p.open(newLogs(p.env, p.side, p.list[p.window.Cursor].name))
 		}
 	case actAccept:
 		if len(p.list) == 0 || p.now().Sub(p.since) < quiet {
@@ -162,9 +162,9 @@ func (p *picker) press(action Action) tea.Cmd {
 		}
 		at := p.list[p.window.Cursor]
 		if at.why != "" {
-			return say(style.Warn, at.name+": not now, "+at.why)
+			return p.say(style.Warn, at.name+": not now, "+at.why)
 		}
-		return tea.Batch(say(style.Soft, "looking at both sides afresh "+style.Ellipsis), p.ask(at.request))
+		return p.ask(at.request)
 	}
 	return nil
 }

@@ -48,13 +48,14 @@ func (b *riskBox) Update(msg tea.Msg) (screen, tea.Cmd) {
 	case pressed:
 		switch {
 		case msg.Action == actBack:
-			return b, leave(b)
+			return b, b.leave(b)
 		case b.now().Sub(b.since) < quiet:
 		case msg.Action == actField, msg.Action == actAccept: // enter: never a confirmation
 			b.form.next()
 		case msg.Action == "":
 			if b.form.key(msg.Key) {
-				return b, tea.Sequence(leave(b), b.resume(b.accepted()))
+				b.leave(b)
+				return b, b.resume(b.accepted())
 			}
 		}
 	}

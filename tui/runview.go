@@ -122,7 +122,7 @@ func (v *runView) asks() tea.Cmd {
 	if v.await != "" || v.backend.ReadOnly() || question(v.run) == "" || v.asked == sincePause(v.run) {
 		return nil
 	}
-	return func() tea.Msg { return overMsg{v, v.ask} }
+	return v.post(overMsg{v, v.ask})
 }
 
 // ask is the dialog of the question.
@@ -136,7 +136,7 @@ func (v *runView) ask() screen {
 
 func (v *runView) press(action Action) tea.Cmd {
 	if action == actBack && v.replay == nil {
-		return leave(v)
+		return v.leave(v)
 	}
 	if v.run == nil || v.await != "" || len(v.run.Steps) == 0 {
 		return nil
@@ -161,20 +161,20 @@ func (v *runView) press(action Action) tea.Cmd {
 		return v.request(ops.AskPause)
 	case actContinue:
 		if question(v.run) != "" {
-			return open(v.ask())
+			return v.open(v.ask())
 		}
 		return v.request(ops.AskContinue)
 	case actStop:
-		return open(newAsk(v.env, "Stop the run?", "It stops after the present step. "+v.run.Plan.Side.Upper()+
+		return v.open(newAsk(v.env, "Stop the run?", "It stops after the present step. "+v.run.Plan.Side.Upper()+
 			" stays as it is then, and the pair stays locked until the run is resumed or taken back.", "stop after this step", v.request(ops.AskStop)))
 	case actResume:
-		return open(newAsk(v.env, "Resume the run?", "It looks at every step afresh and goes on where it stopped: "+v.run.Plan.Title+".",
+		return v.open(newAsk(v.env, "Resume the run?", "It looks at every step afresh and goes on where it stopped: "+v.run.Plan.Title+".",
 			"resume", v.resume(nil)))
 	case actSkip:
-		return open(newRisk(v.env, v.run, v.resume))
+		return v.open(newRisk(v.env, v.run, v.resume))
 	case actTakeBack:
 		if v.run.Live() {
-			return open(newAsk(v.env, "Roll back?", "After the present step, everything this run has done is taken back in reverse, each act guarded.",
+			return v.open(newAsk(v.env, "Roll back?", "After the present step, everything this run has done is taken back in reverse, each act guarded.",
 				"roll back after this step", v.request(ops.AskRollback)))
 		}
 		return v.askRollback(v.run.ID)

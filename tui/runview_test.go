@@ -321,7 +321,7 @@ func TestTheQuestionDoesNotInterrupt(t *testing.T) {
 		t.Fatalf("%T is on top of the note", a.top())
 	}
 	press(a, "esc")
-	settle(a, a.tell(tickMsg{}))
+	a.Update(tickMsg{})
 	if _, ok := a.top().(*askBox); !ok {
 		t.Fatalf("%T is on top, the question is not asked", a.top())
 	}

@@ -51,7 +51,7 @@ func (a *App) shell(side ops.Side, service string) tea.Cmd {
 	if service != "" {
 		title = "shell in " + service + " on " + side.Upper()
 	}
-	open := func() tea.Msg {
+	join := func() tea.Msg {
 		sh, err := e.backend.Shell(e.ctx, side, service)
 		if err != nil {
 			return noticeMsg{title, err}
@@ -60,11 +60,11 @@ func (a *App) shell(side ops.Side, service string) tea.Cmd {
 	}
 	if r := a.run; r != nil && r.Live() {
 		text := "A run is under way: " + r.Plan.Title + ". It does not know of what is done in a shell meanwhile, and may trip over it."
-		box := newAsk(e, "Open a "+title+"?", text, "open", open)
-		return func() tea.Msg { return openMsg{box} }
+		box := newAsk(e, "Open a "+title+"?", text, "open", join)
+		return a.open(box)
 	}
-	a.said = sayMsg{style.Soft, "opening a " + title + " " + style.Ellipsis}
-	return open
+	a.say(style.Soft, "opening a "+title+" "+style.Ellipsis)
+	return join
 }
 
 // join hands the terminal to a shell, unless the operator has gone elsewhere in the meantime, or
@@ -76,7 +76,7 @@ func (a *App) join(msg shellMsg) tea.Cmd {
 	}
 	if why != "" {
 		msg.Close()
-		return say(style.Warn, msg.Title()+": not now, "+why)
+		return a.say(style.Warn, msg.Title()+": not now, "+why)
 	}
 	a.said = sayMsg{}
 	return tea.Exec(msg.Shell, func(err error) tea.Msg {

@@ -47,9 +47,11 @@ func (p *themePicker) Update(msg tea.Msg) (screen, tea.Cmd) {
 	}
 	switch {
 	case key.Action == actBack:
-		return p, tea.Batch(p.show(p.before), leave(p))
+		p.show(p.before)
+		return p, p.leave(p)
 	case key.Action == actAccept:
-		return p, tea.Batch(leave(p), say(style.Soft, "theme "+p.names[p.window.Cursor]+"; display.theme of the config makes it stay"))
+		p.leave(p)
+		return p, p.say(style.Soft, "theme "+p.names[p.window.Cursor]+"; display.theme of the config makes it stay")
 	case key.Action == actUp:
 		p.window.Move(-1, len(p.names))
 	case key.Action == actDown:
@@ -62,7 +64,7 @@ func (p *themePicker) Update(msg tea.Msg) (screen, tea.Cmd) {
 	return p, p.show(p.window.Cursor)
 }
 
-func (p *themePicker) show(i int) tea.Cmd { return func() tea.Msg { return themeMsg(i) } }
+func (p *themePicker) show(i int) tea.Cmd { return p.post(themeMsg(i)) }
 
 // View lists the themes, and what each kind of word looks like in the one that is on.
 func (p *themePicker) View(area Size) []string {
@@ -96,7 +98,7 @@ func (a *App) wear(i int) {
 // nothing: the colours that are there stay readable.
 func (a *App) reread(msg themeFileMsg) tea.Cmd {
 	if msg.err != nil {
-		return notice("the theme's file has changed, and stays unread", msg.err)
+		return a.notice("the theme's file has changed, and stays unread", msg.err)
 	}
 	i := slices.IndexFunc(a.themes, func(t themes.Theme) bool { return t.Name == msg.theme.Name })
 	if i < 0 {
@@ -106,7 +108,7 @@ func (a *App) reread(msg themeFileMsg) tea.Cmd {
 	if i == a.theme {
 		a.restyle()
 	}
-	return say(style.Soft, "theme "+path.Base(msg.theme.Name)+" read anew")
+	return a.say(style.Soft, "theme "+path.Base(msg.theme.Name)+" read anew")
 }
 
 // ThemeFile is what became of the file of the operator's own theme.

@@ -144,7 +144,7 @@ func (v *timelineView) press(key pressed) tea.Cmd {
 	switch key.Action {
 	case actBack:
 		if v.input.Text() == "" && v.side == "" && len(v.kinds) == 0 {
-			return leave(v)
+			return v.leave(v)
 		}
 		v.input.SetText("")
 		v.side = ""
@@ -156,7 +156,7 @@ func (v *timelineView) press(key pressed) tea.Cmd {
 	case actFilter:
 		v.typing = true
 	case actSave:
-		return open(v.saveBox())
+		return v.open(v.saveBox())
 	case actAccept:
 		return v.more()
 	case actItsLog:
@@ -230,15 +230,15 @@ func (v *timelineView) more() tea.Cmd {
 	case m == nil:
 		return nil
 	case m.Kind == ops.MomentFinding:
-		return open(newFindings(v.env))
+		return v.open(newFindings(v.env))
 	case m.Run != "" && v.run != nil && v.run.ID == m.Run:
-		return open(newRunView(v.env))
+		return v.open(newRunView(v.env))
 	case m.Run != "":
-		return say(style.Soft, "tandem report "+m.Run+" tells all of it")
+		return v.say(style.Soft, "tandem report "+m.Run+" tells all of it")
 	case name != "" && v.snap.On(m.Side).Service(name) != nil:
-		return open(newDetail(v.env, name))
+		return v.open(newDetail(v.env, name))
 	}
-	return say(style.Soft, "there is no more to be seen of this")
+	return v.say(style.Soft, "there is no more to be seen of this")
 }
 
 // before is how much of a log before the moment is read with it.
@@ -248,11 +248,11 @@ const before = time.Minute
 func (v *timelineView) log() tea.Cmd {
 	m, name := v.on()
 	if name == "" {
-		return say(style.Soft, "this is not about one container that is there")
+		return v.say(style.Soft, "this is not about one container that is there")
 	}
 	logs := newLogs(v.env, m.Side, name)
 	logs.span.Since = m.At.Add(-before)
-	return open(logs)
+	return v.open(logs)
 }
 
 // saveBox asks for the file that the moments which are shown go into, as a page of Markdown: masked

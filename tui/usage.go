@@ -176,10 +176,11 @@ func (a *App) pin(service string) tea.Cmd {
 	a.version++
 	if pins[service] {
 		delete(pins, service)
-		return say(style.Soft, service+" is no longer pinned")
+		return a.say(style.Soft, service+" is no longer pinned")
 	}
 	pins[service] = true
-	return tea.Batch(say(style.Soft, service+" is pinned: its CPU and memory stay in the details, and in the table where it has room"), a.poll())
+	a.say(style.Soft, service+" is pinned: its CPU and memory stay in the details, and in the table where it has room")
+	return a.poll()
 }
 
 // sum is what all containers of a service use on a side; nil where nothing is known.

@@ -24,6 +24,9 @@ func (v *timelineView) View(area Size) []string {
 	}
 	if about > 0 {
 		v.choices(p)
+		if room-about > 13 || p.Width() > 100 {
+			p.End()
+		}
 	}
 	v.page = max(room-p.Len()-about, 1)
 	if len(v.lines) == 0 {
@@ -72,9 +75,6 @@ func (v *timelineView) choices(p *style.Page) {
 		p.Put(style.Key, strconv.Itoa(i+1)).Put(ink, " "+string(k)+" ").Space(1)
 	}
 	p.End()
-	if v.page > 12 || p.Width() > 100 {
-		p.End()
-	}
 }
 
 // empty says why there is nothing.

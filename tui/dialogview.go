@@ -73,6 +73,10 @@ func (d *confirmDialog) verb() string {
 		return "Canary on"
 	case ops.OpRecover:
 		return "Recover"
+	case ops.OpPatch:
+		return "Patch"
+	case ops.OpJob:
+		return "Job on"
 	}
 	return string(d.plan.Request.Op)
 }

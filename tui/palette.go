@@ -159,7 +159,11 @@ func (p *palette) View(area Size) []string {
 		if i == p.window.Cursor {
 			ground, cursor = style.Selected, style.Cursor
 		}
-		page.On(ground).Put(style.Focus, cursor).Space(1).Cell(style.Text, c.text, 30).Space(1).Cell(style.Key, c.show, 6)
+		name, key := style.Text, style.Key
+		if c.why != "" {
+			name, key = style.Muted, style.Muted
+		}
+		page.On(ground).Put(style.Focus, cursor).Space(1).Cell(name, c.text, 30).Space(1).Cell(key, c.show, 6)
 		if c.why != "" {
 			page.Put(style.Warn, "not now: "+c.why)
 		} else {

@@ -57,7 +57,7 @@ const (
 // Options of a sheet.
 type Options struct {
 	ASCII   bool // only ASCII reaches the screen
-	NoColor bool // meaning by words, glyphs, bold and reverse alone
+	NoColor bool // meaning by words, glyphs, bold, faint and reverse alone
 	// Mask, if set, hides what an audience must not see, in every text.
 	Mask func(string) string
 }
@@ -86,16 +86,19 @@ type look struct {
 	bold  bool
 	loud  bool // bold where there is no colour
 	chip  bool // the colour is the ground, and the paper writes on it
+	back  bool // faint where there is no colour
+	marks bool // keeps its colour on a row that swaps text and ground
 }
 
 // New makes a sheet.
 func New(theme themes.Theme, opt Options) *Sheet {
 	c := theme.Colors
 	looks := [inks]look{
-		Text: {color: c.Text}, Strong: {color: c.Text, bold: true}, Soft: {color: c.Soft}, Muted: {color: c.Muted}, Line: {color: c.Line},
-		Focus: {color: c.Focus, loud: true}, Key: {color: c.Focus, bold: true}, Blue: {color: c.Blue}, Green: {color: c.Green},
-		Warn: {color: c.Warn}, WarnStrong: {color: c.Warn, bold: true}, Danger: {color: c.Danger, loud: true}, DangerStrong: {color: c.Danger, bold: true},
-		Ok: {color: c.Ok}, Ghost: {color: c.Line},
+		Text: {color: c.Text}, Strong: {color: c.Text, bold: true}, Soft: {color: c.Soft}, Muted: {color: c.Muted}, Line: {color: c.Line, back: true},
+		Focus: {color: c.Focus, loud: true, marks: true}, Key: {color: c.Focus, bold: true, marks: true}, Blue: {color: c.Blue}, Green: {color: c.Green},
+		Warn: {color: c.Warn, marks: true}, WarnStrong: {color: c.Warn, bold: true, marks: true},
+		Danger: {color: c.Danger, loud: true, marks: true}, DangerStrong: {color: c.Danger, bold: true, marks: true},
+		Ok: {color: c.Ok}, Ghost: {color: c.Line, back: true},
 		BlueChip: {color: c.Blue, bold: true, chip: true}, GreenChip: {color: c.Green, bold: true, chip: true},
 		FocusChip: {color: c.Focus, bold: true, chip: true}, WarnChip: {color: c.Warn, bold: true, chip: true},
 		DangerChip: {color: c.Danger, bold: true, chip: true},
@@ -107,7 +110,7 @@ func New(theme themes.Theme, opt Options) *Sheet {
 	for ink, l := range looks {
 		if opt.NoColor {
 			style := lipgloss.NewStyle().Bold(l.bold || l.loud)
-			s.faces[Plain][ink] = faceOf(style.Reverse(l.chip))
+			s.faces[Plain][ink] = faceOf(style.Reverse(l.chip).Faint(l.back))
 			s.faces[Selected][ink] = faceOf(style.Reverse(true))
 			continue
 		}
@@ -116,6 +119,9 @@ func New(theme themes.Theme, opt Options) *Sheet {
 		}
 		s.faces[Plain][ink] = faceOf(l.on(c.Background, c.Background))
 		if c.Selection.Reversed() {
+			if !l.marks && !l.chip { // each colour would be a ground of its own, and the row a patchwork
+				l.color = c.Text
+			}
 			s.faces[Selected][ink] = faceOf(l.on(c.Background, c.Background).Reverse(!l.chip))
 			continue
 		}

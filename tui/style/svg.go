@@ -84,6 +84,9 @@ func drawRun(b *strings.Builder, run string, x, y int, style uv.Style, theme the
 	if style.Attrs&uv.AttrBold != 0 {
 		weight = ` font-weight="bold"`
 	}
+	if style.Attrs&uv.AttrFaint != 0 {
+		weight += ` fill-opacity="0.5"`
+	}
 	fmt.Fprintf(b, `<text x="%d" y="%d" textLength="%d" xml:space="preserve" fill="%s"%s>`, x, y+14, ansi.StringWidth(text)*cellWidth, fg, weight)
 	if err := xml.EscapeText(b, []byte(text)); err != nil { // a strings.Builder takes everything
 		panic(err)

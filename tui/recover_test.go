@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/charmbracelet/x/exp/golden"
 	"github.com/google/go-cmp/cmp"
 
 	"tandem/ops"
@@ -132,10 +131,10 @@ func TestRecoverDialogFrames(t *testing.T) {
 				}
 				a, pass := timed(f, size.W, size.H)
 				play(a, pass, s.keys...)
-				frame := a.View().Content
-				checkFrame(t, frame, size)
 				if size.W >= 80 {
-					golden.RequireEqual(t, trimmed(frame))
+					keepFrame(t, a, size)
+				} else {
+					checkFrame(t, a.View().Content, size)
 				}
 			})
 		}
@@ -397,10 +396,10 @@ func TestRecoverRunFrames(t *testing.T) {
 					change(a)
 				}
 				play(a, pass, s.keys...)
-				frame := a.View().Content
-				checkFrame(t, frame, size)
 				if size.W >= 80 {
-					golden.RequireEqual(t, trimmed(frame))
+					keepFrame(t, a, size)
+				} else {
+					checkFrame(t, a.View().Content, size)
 				}
 			})
 		}

@@ -12,7 +12,6 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"tandem/ops"
-	"tandem/themes"
 )
 
 // Terminals measure text in four ways: by grapheme or rune by rune (wcwidth), and characters of
@@ -30,7 +29,7 @@ var widthSettings = []struct {
 }
 
 // onEveryScreen draws every screen of a pair with names of every kind.
-func onEveryScreen(t *testing.T, size Size, opt Options, look func(name, frame string)) {
+func onEveryScreen(t *testing.T, size Size, opt Options, look func(name string, a *App)) {
 	for name, way := range everyScreen {
 		s := incident()
 		for i, word := range []string{"日本語サービス", "e\u0301cole", "±§×°", "👩‍👩‍👧‍👦"} {
@@ -49,7 +48,7 @@ func onEveryScreen(t *testing.T, size Size, opt Options, look func(name, frame s
 		a.ctx = newConsole(f, size.W, size.H).ctx
 		a.Update(tea.WindowSizeMsg{Width: size.W, Height: size.H})
 		press(a, way...)
-		look(name, a.View().Content)
+		look(name, a)
 	}
 }
 
@@ -58,8 +57,8 @@ func TestEveryScreenInEveryWidth(t *testing.T) {
 		for _, size := range []Size{{80, 24}, {120, 40}, {200, 60}} {
 			t.Run(fmt.Sprintf("%s %dx%d", set.name, size.W, size.H), func(t *testing.T) {
 				t.Parallel()
-				onEveryScreen(t, size, Options{Theme: dark(), ASCII: set.ascii}, func(name, frame string) {
-					for i, line := range strings.Split(ansi.Strip(frame), "\n") {
+				onEveryScreen(t, size, Options{Theme: dark(), ASCII: set.ascii}, func(name string, a *App) {
+					for i, line := range strings.Split(ansi.Strip(a.View().Content), "\n") {
 						if w := set.width(line); w != size.W {
 							t.Errorf("%s: line %d has %d cells: %q", name, i, w, line)
 						}
@@ -70,31 +69,22 @@ func TestEveryScreenInEveryWidth(t *testing.T) {
 	}
 }
 
-// A theme changes how the screens look, and neither a word nor a place on them.
+// A console begun in a theme looks as one that is given it later: on every screen the same text in
+// the same inks, none of them forgotten.
 func TestEveryScreenInEveryTheme(t *testing.T) {
 	size := Size{120, 40}
-	want := map[string]string{}
-	onEveryScreen(t, size, Options{Theme: dark()}, func(name, frame string) { want[name] = ansi.Strip(frame) })
-	for _, name := range themes.Names() {
-		t.Run(name, func(t *testing.T) {
+	inks := map[string][][]inkRun{}
+	onEveryScreen(t, size, Options{Theme: dark()}, func(screen string, a *App) { inks[screen] = inksOf(t, a) })
+	for _, o := range outfits {
+		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()
-			theme, err := themes.Load(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			plain := 0
-			onEveryScreen(t, size, Options{Theme: theme}, func(screen, frame string) {
+			onEveryScreen(t, size, Options{Theme: o.theme, NoColor: o.noColor}, func(screen string, a *App) {
+				frame := a.View().Content
 				checkFrame(t, frame, size)
-				if got := ansi.Strip(frame); got != want[screen] && screen != "themes" { // it shows which one is on
-					t.Errorf("%s has other text than in the dark theme:\n%s", screen, got)
-				}
-				if !strings.Contains(frame, "\x1b[") {
-					plain++
+				if want := o.write(inks[screen]); frame != want && screen != "themes" { // it shows which one is on
+					t.Errorf("%s: %s", screen, unlike(frame, want))
 				}
 			})
-			if plain > 0 {
-				t.Errorf("%d screens have no style at all", plain)
-			}
 		})
 	}
 }

@@ -40,6 +40,7 @@ var situations = []struct {
 	{name: "help scrolled", snap: calm, keys: append([]string{"?"}, slices.Repeat([]string{"pgdown"}, 9)...)},
 	{name: "palette", snap: calm, keys: []string{":", "l", "o", "g", "t", "c", "s"}},
 	{name: "findings", snap: incident, keys: []string{"f"}},
+	{name: "findings to act on", snap: proposing, keys: []string{"f"}},
 	{name: "no findings", snap: func() ops.Snapshot { s := calm(); s.Findings = nil; return s }, keys: []string{"f"}},
 	{name: "findings, both unreachable", snap: bothDown, keys: []string{"f"}},
 	{name: "filter without a match", snap: calm, keys: []string{"/", "z", "z"}},

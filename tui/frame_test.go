@@ -53,6 +53,11 @@ var situations = []struct {
 		s.Balancer.Blue.Traffic, s.Balancer.Green.Traffic = ops.Out, ops.Down
 		return s
 	}},
+	{name: "locked by others", snap: func() ops.Snapshot {
+		s := calm()
+		s.Blue.Lock = &ops.LockInfo{Run: "9c1e", Op: ops.OpRestart, Side: ops.Blue, By: "mlee", From: "ops2", Beat: ago(3 * time.Second), Step: "03-restart-tcs"}
+		return s
+	}},
 	{name: "no start order", snap: func() ops.Snapshot { s := calm(); s.Order = ops.OrderUnknown; return s }},
 	{name: "on the way", snap: onTheWay},
 	{name: "presenting", snap: incident, keys: []string{"ctrl+p", "tab", "j"}},

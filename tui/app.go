@@ -16,6 +16,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	uv "github.com/charmbracelet/ultraviolet"
 
 	"tandem/ops"
 	"tandem/themes"
@@ -56,8 +57,10 @@ type App struct {
 	theme   int
 	bars    bars
 	steady  steady
+	link    *link // to the terminal; nil: it is as fast as anything
 	frame   string
 	drawn   bool // frame is what the state says
+	held    bool // the terminal is behind, and no key asks for a frame
 	waiting bool // for the next moment of a replay
 }
 
@@ -173,7 +176,7 @@ func (a *App) top() screen { return a.stack[len(a.stack)-1] }
 // Update takes a message, and what the screens ask for in answer to it: the next key belongs
 // to the screen that this one has opened.
 func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	a.drawn = false
+	a.drawn, a.held = false, unasked(msg) && a.link.busy()
 	cmds := []tea.Cmd{a.update(msg)}
 	for len(a.posted) > 0 {
 		next := a.posted[0]
@@ -242,6 +245,11 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 	case themeMsg:
 		a.wear(int(msg))
 		return nil
+	case uv.PrimaryDeviceAttributesEvent:
+		a.link.answered()
+		return nil
+	case restMsg:
+		return tea.Sequence(a.link.rest, tea.Quit)
 	case themeFileMsg:
 		return tea.Batch(a.reread(msg), a.awaitTheme())
 	}
@@ -462,7 +470,7 @@ func (a *App) quit() tea.Cmd {
 
 // View draws the frame.
 func (a *App) View() tea.View {
-	if !a.drawn {
+	if !a.drawn && !a.held {
 		a.frame, a.drawn = a.draw(), true
 	}
 	v := tea.NewView(a.frame)

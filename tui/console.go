@@ -7,10 +7,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
-	"golang.org/x/term"
+	"github.com/charmbracelet/x/term"
 
 	"tandem/ops"
 )
@@ -29,7 +30,7 @@ func NoColor() bool { return os.Getenv("NO_COLOR") != "" }
 // Usable tells whether this process has a terminal that can show the console.
 func Usable() bool {
 	name := os.Getenv("TERM")
-	return name != "" && name != "dumb" && term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
+	return name != "" && name != "dumb" && term.IsTerminal(os.Stdin.Fd()) && term.IsTerminal(os.Stdout.Fd())
 }
 
 // Run shows the console on the terminal of this process until the operator leaves it, ctx
@@ -45,12 +46,14 @@ func Run(ctx context.Context, opt Options) error {
 	defer cancel()
 	app := New(opt)
 	app.ctx = ctx
-	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(frames), tea.WithoutSignalHandler()}
+	app.link = newLink(os.Stdout, time.Now)
+	var out term.File = app.link
+	if opt.Record != nil {
+		out = opt.Record.Of(out)
+	}
+	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(frames), tea.WithoutSignalHandler(), tea.WithOutput(out), tea.WithFilter(app.link.beforeQuit)}
 	if opt.NoColor {
 		options = append(options, tea.WithColorProfile(colorprofile.ASCII))
-	}
-	if opt.Record != nil {
-		options = append(options, tea.WithOutput(opt.Record.Of(os.Stdout)))
 	}
 	_, err := tea.NewProgram(app, options...).Run()
 	app.close()

@@ -79,11 +79,12 @@ func (a *App) join(msg shellMsg) tea.Cmd {
 		return a.say(style.Warn, msg.Title()+": not now, "+why)
 	}
 	a.said = sayMsg{}
-	return tea.Exec(msg.Shell, func(err error) tea.Msg {
+	return tea.Sequence(a.link.rest, tea.Exec(msg.Shell, func(err error) tea.Msg {
 		msg.Close()
+		a.link.wake()
 		if err != nil {
 			return noticeMsg{msg.Title(), err}
 		}
 		return sayMsg{style.Focus, msg.Title() + " closed, exit status " + strconv.Itoa(msg.Exit())}
-	})
+	}))
 }

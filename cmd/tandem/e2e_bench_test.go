@@ -226,7 +226,7 @@ func benchMinute(b *testing.B, begin func(*terminal)) {
 		return
 	}
 	s := benchSeat(b)
-	c := runTerminal(b, 120, 40, exec.Command(s.program), s.env())
+	c := runTerminal(b, 120, 40, exec.Command(s.program), s.env(), nil)
 	c.see("2 of 2 in service", "ready")
 	c.until("both sides whole", func(screen string) bool { return strings.Count(screen, "compose 1.29.2") == 2 })
 	// Uptimes of less than two minutes are in seconds: each row would change every second.

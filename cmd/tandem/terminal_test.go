@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ type terminal struct {
 	t       failer
 	cmd     *exec.Cmd
 	tty     *os.File
+	line    io.ReadWriter // tty, or what lies between it and the one who types
 	screen  vt10x.Terminal
 	mu      sync.Mutex
 	sent    []byte        // everything the program wrote
@@ -56,25 +58,28 @@ func self(args ...string) *exec.Cmd {
 
 func openTerminal(t failer, cols, rows int, env []string, args ...string) *terminal {
 	t.Helper()
-	return runTerminal(t, cols, rows, self(args...), env)
+	return runTerminal(t, cols, rows, self(args...), env, nil)
 }
 
-// runTerminal runs a command in a terminal of its own.
-func runTerminal(t failer, cols, rows int, cmd *exec.Cmd, env []string) *terminal {
+// runTerminal runs a command in a terminal of its own, over a line if there is one.
+func runTerminal(t failer, cols, rows int, cmd *exec.Cmd, env []string, over func(io.ReadWriter) io.ReadWriter) *terminal {
 	t.Helper()
 	cmd.Env = append(append(os.Environ(), "TERM=xterm-256color", "COLORTERM="), env...)
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: uint16(cols), Rows: uint16(rows)})
 	if err != nil {
 		t.Fatalf("starting tandem in a terminal: %v", err)
 	}
-	term := &terminal{t: t, cmd: cmd, tty: tty, screen: vt10x.New(vt10x.WithSize(cols, rows)), changed: make(chan struct{}), ended: make(chan struct{})}
+	term := &terminal{t: t, cmd: cmd, tty: tty, line: tty, screen: vt10x.New(vt10x.WithSize(cols, rows)), changed: make(chan struct{}), ended: make(chan struct{})}
+	if over != nil {
+		term.line = over(tty)
+	}
 	go term.read()
 	t.Cleanup(term.close)
 	return term
 }
 
 func (c *terminal) read() {
-	in := bufio.NewReader(c.tty)
+	in := bufio.NewReader(c.line)
 	buf := make([]byte, 32<<10)
 	var cut []byte // the start of a character whose rest has not come yet: the emulator would drop it
 	for {
@@ -90,16 +95,22 @@ func (c *terminal) read() {
 		c.mu.Lock()
 		c.screen.Write(text[:whole])
 		c.sent = append(c.sent, buf[:n]...)
+		asked := bytes.Count(c.sent[max(0, len(c.sent)-n-len(asksFor)+1):], []byte(asksFor))
 		close(c.changed)
 		c.changed = make(chan struct{})
 		c.mu.Unlock()
 		if err != nil {
 			break
 		}
+		// As terminals do; the emulator does not.
+		_, _ = io.WriteString(c.line, strings.Repeat("\x1b[?62;22c", asked))
 	}
 	c.err = c.cmd.Wait()
 	close(c.ended)
 }
+
+// asksFor is the question for the primary device attributes (DA1).
+const asksFor = "\x1b[c"
 
 func (c *terminal) close() {
 	c.cmd.Process.Signal(syscall.SIGTERM)
@@ -214,7 +225,7 @@ func (c *terminal) press(keys ...string) {
 		if named, ok := keyBytes[key]; ok {
 			key = named
 		}
-		if _, err := io.WriteString(c.tty, key); err != nil {
+		if _, err := io.WriteString(c.line, key); err != nil {
 			c.t.Fatalf("typing %q: %v", key, err)
 		}
 	}

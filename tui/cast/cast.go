@@ -16,7 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/term"
+	"github.com/charmbracelet/x/term"
 )
 
 // Recording is a file that is being written. Whenever the program dies, it holds whole lines: each
@@ -54,7 +54,7 @@ func Create(path string, terminal *os.File) (*Recording, error) {
 		return nil, fmt.Errorf("making the recording: %w", err)
 	}
 	return New(file, time.Now, func() (int, int) {
-		cols, rows, err := term.GetSize(int(terminal.Fd()))
+		cols, rows, err := term.GetSize(terminal.Fd())
 		if err != nil {
 			return 0, 0
 		}
@@ -192,22 +192,16 @@ func (r *Recording) Close() error {
 
 // Terminal is a terminal all of whose output is recorded.
 type Terminal struct {
-	file *os.File
-	rec  *Recording
+	term.File
+	rec *Recording
 }
 
 // Of returns the terminal with its output recorded.
-func (r *Recording) Of(terminal *os.File) *Terminal { return &Terminal{terminal, r} }
+func (r *Recording) Of(terminal term.File) *Terminal { return &Terminal{terminal, r} }
 
 // Write writes to the terminal, and then to the recording what has got there.
 func (t *Terminal) Write(p []byte) (int, error) {
-	n, err := t.file.Write(p)
+	n, err := t.File.Write(p)
 	t.rec.add(p[:n])
 	return n, err
 }
-
-func (t *Terminal) Read(p []byte) (int, error) { return t.file.Read(p) }
-func (t *Terminal) Close() error               { return t.file.Close() }
-
-// Fd is the terminal's, for its size and modes.
-func (t *Terminal) Fd() uintptr { return t.file.Fd() }

@@ -205,3 +205,19 @@ func TestHoldRecordsTheSurroundings(t *testing.T) {
 		}
 	})
 }
+
+// A container that the engine is about to start again, as what needs another is after a power
+// loss, is meant to run: held, it stays down until the hold is taken back.
+func TestHoldBackOnOneThatWasRestarting(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		h, env, e := house(w), w.envOf(holdID), w.hosts[ops.Green].engine
+		e.byName("tcs-1").State = "restarting"
+		must(t, h.Do(t.Context(), env))
+		e.byName("tcs-1").State = "exited"
+		must(t, h.Undo(t.Context(), env))
+		if greenShape(w) != furnished {
+			t.Errorf("after undo\n%s", greenShape(w))
+		}
+	})
+}

@@ -37,7 +37,7 @@ type original struct {
 	ID      string
 	Policy  string
 	Health  string `json:",omitempty"` // by its health check; empty: it has none
-	Running bool
+	Running bool   // it ran, or the engine was about to start it again
 	Image   string
 	ImageID string
 }
@@ -195,7 +195,7 @@ func recordOriginal(ctx context.Context, env ops.Env, side ops.Side, engine ops.
 	if err != nil {
 		return fmt.Errorf("inspecting %s: %w", was.Name, err)
 	}
-	kept = original{Inspect: inspect, ID: old.ID, Policy: old.Policy, Running: old.State == "running", Health: old.Health, Image: old.Image, ImageID: old.ImageID}
+	kept = original{Inspect: inspect, ID: old.ID, Policy: old.Policy, Running: halts(old.State), Health: old.Health, Image: old.Image, ImageID: old.ImageID}
 	if err := env.Log.Record(keyOriginal(was.Name), kept); err != nil {
 		return fmt.Errorf("recording %s: %w", was.Name, err)
 	}

@@ -21,7 +21,7 @@ import (
 
 // patience is how long a test waits for a state before it gives up. It is no measure of
 // speed: these waits end as soon as the state is there.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // terminal is the built program in a real terminal (pty), with an emulator that knows
 // what is on its screen.

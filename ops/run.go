@@ -2,6 +2,7 @@ package ops
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
@@ -208,12 +209,26 @@ const OwnerKey = "owner"
 
 // Owner is a process that carries out a run, or did.
 type Owner struct {
-	From string `json:"from"` // machine
+	By   string `json:"by,omitempty"` // user
+	From string `json:"from"`         // machine
 	PID  int    `json:"pid"`
 }
 
 // Owner is whose mark it is.
-func (l LockInfo) Owner() Owner { return Owner{l.From, l.PID} }
+func (l LockInfo) Owner() Owner { return Owner{l.By, l.From, l.PID} }
+
+// Replaces tells whether whoever takes the lock with l may put its mark in the place of another
+// mark of the same run: its own, one of l.Former, or one whose maker was cut short before it
+// said who it was. A former owner that has given a sign of life since it was found left alone is
+// at work again, and what it did then is not on the record of l's owner.
+func (l LockInfo) Replaces(mark LockInfo) bool {
+	if mark.Owner() == l.Owner() || mark.PID == 0 && mark.Beat.IsZero() {
+		return true
+	}
+	return slices.ContainsFunc(l.Former, func(f LockInfo) bool {
+		return f.Owner() == mark.Owner() && (f.Beat.IsZero() || f.Stopped && mark.Stopped || !mark.Beat.After(f.Beat))
+	})
+}
 
 // Rightful is which of two records of one run counts: the longer, where it goes on from the
 // other. Where they part, a run was resumed elsewhere while its former owner, cut off from the

@@ -233,3 +233,36 @@ func TestApplyIsReplay(t *testing.T) {
 		}
 	}
 }
+
+func TestReplaces(t *testing.T) {
+	at := time.Date(2026, 3, 5, 14, 3, 22, 0, time.UTC)
+	mark := func(from string, beat time.Duration, stopped bool) ops.LockInfo {
+		return ops.LockInfo{Run: "r1", By: "ana", From: from, PID: 7, Beat: at.Add(beat), Stopped: stopped}
+	}
+	known := mark("desk1", 0, false)
+	known.Beat = time.Time{}
+	me := mark("desk3", 0, false)
+	me.Former = []ops.LockInfo{known, mark("desk2", 0, false), mark("desk4", 0, true)}
+	other := mark("desk2", 0, false)
+	other.By = "bo"
+	for name, test := range map[string]struct {
+		mark ops.LockInfo
+		want bool
+	}{
+		"its own":                               {mark("desk3", time.Hour, false), true},
+		"of one that has given way":             {mark("desk1", time.Hour, false), true},
+		"as it was found":                       {mark("desk2", 0, false), true},
+		"older, on the other host":              {mark("desk2", -time.Minute, false), true},
+		"with a sign of life since":             {mark("desk2", time.Second, false), false},
+		"at work again, and stopped since":      {mark("desk2", time.Second, true), false},
+		"found stopped, its last sign was late": {mark("desk4", time.Second, true), true},
+		"found stopped, and at work again":      {mark("desk4", time.Second, false), false},
+		"of somebody else":                      {mark("desk5", -time.Hour, false), false},
+		"of another user there":                 {other, false},
+		"made when its maker died":              {ops.LockInfo{Run: "r1", By: "someone unknown"}, true},
+	} {
+		if got := me.Replaces(test.mark); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

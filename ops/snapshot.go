@@ -308,4 +308,7 @@ type LockInfo struct {
 	Step    string    `json:"step,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
 	Stopped bool      `json:"stopped,omitempty"` // the run stopped half-way: resume or roll back
+	// Former are marks of the run that may be replaced when the lock is taken, see Replaces: as
+	// they were found left alone, or with no Beat where it does not matter.
+	Former []LockInfo `json:"-"`
 }

@@ -150,7 +150,8 @@ type Log interface {
 // Locker holds the lock on both hosts.
 type Locker interface {
 	// Take makes the mark on both hosts or on none. A lock held by another run is a
-	// *HeldError; one held by the same run is taken again. missing names sides that could
+	// *HeldError; one held by the same run is taken again, or from those that info.Former
+	// names: that of anybody else is a *MovedError. missing names sides that could
 	// not be reached; with allowMissing the lock is taken on the other alone.
 	Take(ctx context.Context, info LockInfo, allowMissing bool) (missing []Side, err error)
 	// Held reads the marks afresh; nil where there is none. A side that could not be read
@@ -168,6 +169,21 @@ type HeldError struct {
 
 func (e *HeldError) Error() string {
 	return "locked by " + e.Info.By + " at " + e.Info.From + " for " + e.Info.What() + ", run " + e.Info.Run + ", since " + e.Info.Since.UTC().Format("2006-01-02 15:04:05Z")
+}
+
+// MovedError is a lock that another process took for this very run, or released when it had
+// brought the run to its end.
+type MovedError struct {
+	Side Side
+	Info LockInfo
+	Over bool
+}
+
+func (e *MovedError) Error() string {
+	if e.Over {
+		return "run " + e.Info.Run + " has come to its end, by " + e.Info.By + " at " + e.Info.From
+	}
+	return "run " + e.Info.Run + " goes on from " + e.Info.From
 }
 
 // Decoder rebuilds a step from its kind and data.

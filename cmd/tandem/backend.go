@@ -401,35 +401,40 @@ func (b *backend) PlanRollback(ctx context.Context, id string) (ops.Plan, error)
 	if err != nil {
 		return ops.Plan{}, err
 	}
-	return b.s.planUndo(ctx, run)
+	return b.s.planUndo(ctx, run.Run)
 }
 
 func (b *backend) Rollback(ctx context.Context, id string, plan ops.Plan) error {
-	again, err := b.PlanRollback(ctx, id)
+	run, err := b.s.bring(ctx, id)
+	if err != nil {
+		return err
+	}
+	again, err := b.s.planUndo(ctx, run.Run)
 	if err != nil {
 		return err
 	}
 	if changed(&plan, &again) {
 		return &tui.ChangedError{Plan: again}
 	}
-	return b.restart(id, modeRollback)
+	return b.restart(run, modeRollback)
 }
 
 func (b *backend) Resume(ctx context.Context, id string, accept []ops.Risk) error {
 	if err := plans.Acceptable(accept); err != nil {
 		return err
 	}
-	if _, err := b.s.bring(ctx, id); err != nil {
+	run, err := b.s.bring(ctx, id)
+	if err != nil {
 		return err
 	}
-	return b.restart(id, modeResume, accept...)
+	return b.restart(run, modeResume, accept...)
 }
 
-func (b *backend) restart(id, mode string, accept ...ops.Risk) error {
-	if err := b.s.relaunch(id, mode, accept...); err != nil {
+func (b *backend) restart(run leftRun, mode string, accept ...ops.Risk) error {
+	if err := b.s.relaunch(run, mode, accept...); err != nil {
 		return err
 	}
-	b.followLocal(b.ctx, id)
+	b.followLocal(b.ctx, run.ID)
 	return nil
 }
 

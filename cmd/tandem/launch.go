@@ -41,9 +41,16 @@ func (s *session) launch(plan ops.Plan) error {
 	return s.spawn(plan.ID, modeStart, order{Plan: &doc}, 0)
 }
 
+// leftRun is a run to go on with, and its marks on the hosts as they were found left alone.
+type leftRun struct {
+	ops.Run
+	marks []ops.LockInfo
+}
+
 // relaunch starts a runner for a run that has a journal already. What the operator accepts
 // as a risk holds from then on.
-func (s *session) relaunch(id, mode string, accept ...ops.Risk) error {
+func (s *session) relaunch(run leftRun, mode string, accept ...ops.Risk) error {
+	id := run.ID
 	if s.readOnly.Load() {
 		return &ops.Problem{Doing: mode + " of run " + id, Err: ops.ErrReadOnly, Hint: "start without --read-only, or press ctrl+o in the console"}
 	}
@@ -55,7 +62,7 @@ func (s *session) relaunch(id, mode string, accept ...ops.Risk) error {
 	if err != nil {
 		return err
 	}
-	return s.spawn(id, mode, order{Accept: accept}, len(events))
+	return s.spawn(id, mode, order{Accept: accept, Left: run.marks}, len(events))
 }
 
 // order is what a runner is handed on its standard input. One that arrives cut, because the
@@ -63,6 +70,7 @@ func (s *session) relaunch(id, mode string, accept ...ops.Risk) error {
 type order struct {
 	Plan        *ops.PlanDoc      `json:"plan,omitempty"`   // of a new run
 	Accept      []ops.Risk        `json:"accept,omitempty"` // by a resume, beyond what the plan accepts
+	Left        []ops.LockInfo    `json:"left,omitempty"`   // marks of the run that were found left alone
 	Passphrases map[string]string `json:"passphrases,omitempty"`
 }
 
@@ -178,7 +186,7 @@ func (s *session) planUndo(ctx context.Context, run ops.Run) (ops.Plan, error) {
 
 // halfWay finds the run to resume: the one named, else the one that holds the lock, else
 // the latest one here that stopped.
-func (s *session) halfWay(ctx context.Context, args []string) (ops.Run, error) {
+func (s *session) halfWay(ctx context.Context, args []string) (leftRun, error) {
 	if len(args) == 1 {
 		return s.bring(ctx, args[0])
 	}
@@ -188,20 +196,20 @@ func (s *session) halfWay(ctx context.Context, args []string) (ops.Run, error) {
 	}
 	runs, err := s.past()
 	if err != nil {
-		return ops.Run{}, err
+		return leftRun{}, err
 	}
 	if i := slices.IndexFunc(runs, func(r ops.Run) bool { return r.Unfinished() }); i >= 0 {
 		return s.bring(ctx, runs[i].ID) // another machine may have brought it to its end
 	}
 	if lockErr != nil {
-		return ops.Run{}, &codeError{exitNoLook, lockErr}
+		return leftRun{}, &codeError{exitNoLook, lockErr}
 	}
-	return ops.Run{}, usagef("no run of %s stopped half-way", s.cfg.Pair.Name)
+	return leftRun{}, usagef("no run of %s stopped half-way", s.cfg.Pair.Name)
 }
 
 // toTakeBack finds the run to roll back: the one named, else the one that holds the lock,
 // else the latest one here.
-func (s *session) toTakeBack(ctx context.Context, args []string) (ops.Run, error) {
+func (s *session) toTakeBack(ctx context.Context, args []string) (leftRun, error) {
 	if len(args) == 1 {
 		return s.bring(ctx, args[0])
 	}
@@ -212,27 +220,31 @@ func (s *session) toTakeBack(ctx context.Context, args []string) (ops.Run, error
 	}
 	run, err := s.findRun("")
 	if err != nil {
-		return run, err
+		return leftRun{}, err
 	}
 	return s.bring(ctx, run.ID)
 }
 
 // bring finds a run by id. Where another machine began it, or went on with it, the copy
 // beside the lock on the hosts knows more: then this is written into the journals here.
-func (s *session) bring(ctx context.Context, id string) (ops.Run, error) {
+func (s *session) bring(ctx context.Context, id string) (leftRun, error) {
 	run, err := s.findRun(id)
-	if err == nil && (s.live(run.ID) || !run.Unfinished()) {
-		return run, nil
+	if err == nil && s.live(run.ID) {
+		return leftRun{Run: run}, nil
 	}
 	if err == nil {
 		id = run.ID
 	}
 	// Of a run that is recorded here, a lock that cannot be read says nothing; taking it will.
-	if alone := s.leftAlone(ctx, id); alone != nil && (err != nil || exitCode(alone) == exitRefused) {
-		return ops.Run{}, alone
+	marks, alone := s.leftAlone(ctx, id)
+	if alone != nil && (err != nil || exitCode(alone) == exitRefused) {
+		return leftRun{}, alone
+	}
+	if err == nil && !run.Unfinished() {
+		return leftRun{run, marks}, nil
 	}
 	if last := s.locker.Released(ctx, id); last != nil && (last.From != s.machine || last.By != s.user) {
-		return ops.Run{}, &codeError{exitRefused, &ops.Problem{
+		return leftRun{}, &codeError{exitRefused, &ops.Problem{
 			Doing: "going on with run " + id, Err: fmt.Errorf("it has come to its end, by %s at %s", last.By, last.From),
 			Hint: "tandem runs there says how it ended; nothing was changed",
 		}}
@@ -242,12 +254,13 @@ func (s *session) bring(ctx context.Context, id string) (ops.Run, error) {
 		if err != nil && loadErr != nil {
 			err = &codeError{exitNoLook, errors.Join(err, loadErr)}
 		}
-		return run, err
+		return leftRun{run, marks}, err
 	}
 	// Which of the two is the run's own is not a matter of length: a runner that was cut off
 	// writes on.
 	if _, err := journal.Import(s.state, s.cfg.Pair.Name, events); err != nil {
-		return ops.Run{}, err
+		return leftRun{}, err
 	}
-	return s.findRun(id)
+	run, err = s.findRun(id)
+	return leftRun{run, marks}, err
 }

@@ -304,10 +304,10 @@ run, the copy beside the lock on the hosts is taken. What refused it can be acce
 			if err != nil {
 				return err
 			}
-			if waitsForAnswer(&run) && !term.IsTerminal(int(os.Stdin.Fd())) {
+			if waitsForAnswer(&run.Run) && !term.IsTerminal(int(os.Stdin.Fd())) {
 				return usagef("run %s asks before the second side, and there is no terminal to answer on: resume it at a terminal or in the console", run.ID)
 			}
-			if err := s.relaunch(run.ID, modeResume, accept...); err != nil {
+			if err := s.relaunch(run, modeResume, accept...); err != nil {
 				return err
 			}
 			return s.follow(cmd, run.ID, run.Events)
@@ -334,17 +334,17 @@ each guarded. Without RUN it is the one that holds the lock, else the latest. Se
 			if err != nil {
 				return err
 			}
-			plan, err := s.planUndo(cmd.Context(), run)
+			plan, err := s.planUndo(cmd.Context(), run.Run)
 			if err != nil {
 				return err
 			}
 			if r := plan.Refusal(); r != nil {
 				return r
 			}
-			if _, err := confirm(cmd, plan, yes, func(ctx context.Context) (ops.Plan, error) { return s.planUndo(ctx, run) }); err != nil {
+			if _, err := confirm(cmd, plan, yes, func(ctx context.Context) (ops.Plan, error) { return s.planUndo(ctx, run.Run) }); err != nil {
 				return err
 			}
-			if err := s.relaunch(run.ID, modeRollback); err != nil {
+			if err := s.relaunch(run, modeRollback); err != nil {
 				return err
 			}
 			return s.follow(cmd, run.ID, run.Events)

@@ -66,7 +66,7 @@ func (s *session) journal(id, mode string) (*journal.Journal, error) {
 func (s *session) runnerConfig(id string, pid int, j *journal.Journal, handed order) runner.Config {
 	info := ops.LockInfo{Run: id, By: s.user, From: s.machine, PID: pid, Since: time.Now().UTC()}
 	return runner.Config{
-		Env: s.env(info), Journal: j, Decode: steps.Decode, Copy: s.locker.Progress, Copied: s.locker.Sync, By: s.user + "@" + s.machine, Accept: handed.Accept,
+		Env: s.env(info), Journal: j, Decode: steps.Decode, Copy: s.locker.Progress, Copied: s.locker.Sync, By: s.user + "@" + s.machine, Accept: handed.Accept, Left: handed.Left,
 		Watch: s.cfg.Pair.Limits.Stale / 3,
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -81,19 +82,30 @@ func takesAway(what string) bool {
 	return stops.MatchString(what) || strings.Contains(what, "systemctl reboot") || strings.Contains(what, "restart docker")
 }
 
-// checkOwners is promise 4: one run at a time. Once a runner has taken the lock, no runner
-// before it changes anything any more. Scripts of the lock itself look on the host whose it
-// is, and are left out.
+// checkOwners is promise 4: one run at a time. Once a runner has taken the lock, no runner that
+// took it before, or not at all, changes anything any more. Scripts of the lock itself look on the
+// host whose it is, and are left out.
 func (tr *trial) checkOwners() {
 	for _, c := range tr.changes {
 		if c.by == nil || strings.Contains(c.What, "tandem-lock") {
 			continue
 		}
 		for _, later := range tr.all {
-			if later.pid > c.by.pid && !later.owns.IsZero() && c.At.After(later.owns) {
+			if later.owns.After(c.by.owns) && c.At.After(later.owns) {
 				tr.breaks("promise 4: %s still did %q on %s at %.3f, after %s took the lock at %.3f", c.by, firstWords(c.What), c.Side,
 					c.At.Sub(tr.began).Seconds(), later, later.owns.Sub(tr.began).Seconds())
 			}
+		}
+	}
+}
+
+// checkTaking is promise 4 as well: a runner takes the lock from nobody who is at work. It is
+// called when it has. A sign of life needs some seconds to be seen: who was cut off a moment ago
+// may be taken for gone.
+func (tr *trial) checkTaking(by *actor) {
+	for _, p := range tr.all {
+		if p != by && !p.owns.IsZero() && !p.killed && !p.said && time.Since(p.office.net.reachable()) > lifeSigns+5*time.Second {
+			tr.wrong = append(tr.wrong, fmt.Sprintf("promise 4: %s took the lock at %.3f, while %s was at work", by, time.Since(tr.began).Seconds(), p))
 		}
 	}
 }

@@ -253,6 +253,11 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 			{What: "kill", On: "event", Count: 231, After: 10 * time.Millisecond},
 			{What: "kill", On: "change", Count: 31, After: 2 * time.Second},
 		}},
+		"two machines resume while one is cut off": {Start: ops.StartAPI, Pools: "move", Then: []turn{{Elsewhere: true, Wait: 3 * time.Second}, {Wait: 3 * time.Second}}, Faults: []fault{
+			{What: "apart", On: "change", Count: 24, For: 400 * time.Second},
+			{What: "kill", On: "change", Count: 18, After: 20 * time.Second},
+			{What: "apart", On: "event", Count: 305, After: 20 * time.Second, For: 400 * time.Second},
+		}},
 		"the balancer forgets what is out": {Start: ops.StartCompose, Pools: "cut-off", Then: []turn{back}, Faults: []fault{
 			{What: "balancer", On: "change", Count: 29, After: 300 * time.Millisecond},
 			{What: "apart", On: "event", Count: 56, For: 8 * time.Second},

@@ -70,6 +70,7 @@ type actor struct {
 	outcome ops.Outcome
 	err     error
 	owns    time.Time // when it took the lock; zero: it did not
+	said    bool      // its last word
 	killed  bool
 }
 
@@ -379,9 +380,9 @@ func (tr *trial) goOnAt(o *office, next turn) (p *actor, err error) {
 			return err
 		}
 		if next.Back {
-			plan, err := s.planUndo(ctx, run)
+			plan, err := s.planUndo(ctx, run.Run)
 			if errors.Is(err, plans.ErrNothing) && tr.locked() {
-				p, err = tr.spawn(o, run.ID, modeResume, order{}) // only a lock is left
+				p, err = tr.spawn(o, run.ID, modeResume, order{Left: run.marks}) // only a lock is left
 				return err
 			}
 			if err != nil {
@@ -394,7 +395,7 @@ func (tr *trial) goOnAt(o *office, next turn) (p *actor, err error) {
 		if pid, live := journal.Owner(s.runDir(run.ID)); live {
 			return fmt.Errorf("process %d is at it", pid)
 		}
-		p, err = tr.spawn(o, run.ID, mode, order{})
+		p, err = tr.spawn(o, run.ID, mode, order{Left: run.marks})
 		return err
 	})
 	if err == nil {
@@ -456,7 +457,9 @@ func (p *actor) onEvent(e ops.Event) {
 	dead := p.killed
 	if e.Kind == ops.EvRecord && e.Step == "" && e.Text == ops.OwnerKey {
 		p.owns = time.Now()
+		tr.checkTaking(p)
 	}
+	p.said = p.said || e.Kind == ops.EvEnded
 	tr.mu.Unlock()
 	if dead {
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"time"
 
 	"tandem/ops/lab"
 )
@@ -14,6 +15,7 @@ type uplink struct {
 
 	mu    sync.Mutex
 	out   chan struct{} // not nil: cut off; closed when that is over
+	back  time.Time     // when that was over last
 	conns map[*wire]bool
 }
 
@@ -54,11 +56,21 @@ func (u *uplink) cut() {
 	}
 }
 
+// reachable is since when the machine is reached; now while it is not.
+func (u *uplink) reachable() time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.out != nil {
+		return time.Now()
+	}
+	return u.back
+}
+
 // mend ends that. Connections of before are reset, as by a router that has forgotten them.
 func (u *uplink) mend() {
 	u.mu.Lock()
 	out := u.out
-	u.out = nil
+	u.out, u.back = nil, time.Now()
 	var wires []*wire
 	for w := range u.conns {
 		wires = append(wires, w)

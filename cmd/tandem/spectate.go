@@ -96,7 +96,7 @@ func (s *session) printLive(ctx context.Context, out io.Writer, show *spectacle)
 		if ops.Replay(events).ID == show.run.ID && tell(events[min(told.Events, len(events)):]) {
 			return runError(&told)
 		}
-		if mark, err := s.mark(ctx, show.run.ID); err == nil && mark == nil {
+		if marks, err := s.marks(ctx, show.run.ID); err == nil && len(marks) == 0 {
 			told.Ended, told.Outcome = told.LastAt, unlocked(&told)
 			if told.Outcome == ops.OutcomeUnknown {
 				fmt.Fprintf(out, "the lock is gone; how it ended is known to %s\n", safe(told.By))

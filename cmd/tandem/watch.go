@@ -105,15 +105,23 @@ func (s *session) live(id string) bool {
 // clocks that agree.
 const lifeSigns = 12 * time.Second
 
-// leftAlone makes sure that nobody carries out a run of another machine any more: two
-// processes at one run would undo each other's work.
-func (s *session) leftAlone(ctx context.Context, id string) error {
-	first, err := s.mark(ctx, id)
-	if err != nil || first == nil || first.Stopped {
-		return err
+// leftAlone makes sure that nobody carries out a run of another machine or user any more: two
+// processes at one run would undo each other's work. It returns the run's marks as it found them;
+// the hosts may differ, where one did not answer when the run changed hands.
+func (s *session) leftAlone(ctx context.Context, id string) ([]ops.LockInfo, error) {
+	first, err := s.marks(ctx, id)
+	var found []ops.LockInfo
+	watch := false
+	for _, mark := range first {
+		found = append(found, mark)
+		// Of this user's runs on this machine the journal is here, and no process holds it.
+		watch = watch || !mark.Stopped && (mark.From != s.machine || mark.By != s.user)
 	}
-	if first.From == s.machine {
-		return nil // its journal is here, and no process holds it
+	if !watch {
+		if len(first) > 0 {
+			err = nil
+		}
+		return found, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, lifeSigns)
 	defer cancel()
@@ -122,26 +130,29 @@ func (s *session) leftAlone(ctx context.Context, id string) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return found, nil
 		case <-tick.C:
 		}
-		now, err := s.mark(ctx, id)
-		if err == nil && now != nil && !now.Beat.Equal(first.Beat) {
-			return &codeError{exitRefused, &ops.Problem{
-				Doing: "going on with run " + id, Err: fmt.Errorf("it is being carried out by %s at %s", now.By, now.From),
-				Hint: "ask there to stop it; nothing was changed",
-			}}
+		now, _ := s.marks(ctx, id)
+		for side, mark := range now {
+			if was, seen := first[side]; seen && !mark.Beat.Equal(was.Beat) {
+				return nil, &codeError{exitRefused, &ops.Problem{
+					Doing: "going on with run " + id, Err: fmt.Errorf("it is being carried out by %s at %s", mark.By, mark.From),
+					Hint: "ask there to stop it; nothing was changed",
+				}}
+			}
 		}
 	}
 }
 
-// mark is the run's mark on the hosts, nil where it has none.
-func (s *session) mark(ctx context.Context, id string) (*ops.LockInfo, error) {
+// marks are the run's marks on the hosts, as far as they can be read.
+func (s *session) marks(ctx context.Context, id string) (map[ops.Side]ops.LockInfo, error) {
 	held, err := s.locker.Held(ctx)
-	for _, side := range ops.Sides {
-		if info := held[side]; info != nil && info.Run == id {
-			return info, nil
+	marks := map[ops.Side]ops.LockInfo{}
+	for side, mark := range held {
+		if mark != nil && mark.Run == id {
+			marks[side] = *mark
 		}
 	}
-	return nil, err
+	return marks, err
 }

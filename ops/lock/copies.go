@@ -184,7 +184,7 @@ func (k *keeper) put(ctx context.Context, info ops.LockInfo, how, file string, d
 	if err != nil {
 		return false
 	}
-	word, _, err := k.lock.script(ctx, k.lock.hosts[k.side], true, bytes.NewReader(data), keepScript, info.Run, owner, signature(info), how, file)
+	word, _, err := k.lock.script(ctx, k.lock.hosts[k.side], true, bytes.NewReader(data), keepScript, info.Run, owner, signature(info.Owner()), how, file)
 	k.failed.Store(err != nil)
 	return err == nil && word == "kept"
 }

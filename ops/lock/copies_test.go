@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -113,7 +114,7 @@ func TestATornCopyIsMended(t *testing.T) {
 	eventually(t, "blue has the first events", func() bool { return len(copied(blue)) == 3 })
 	blue.setDown(true)
 	l.Progress(info("r1"), events(4)[3:])
-	eventually(t, "a copy was missed", func() bool { return len(copied(l.hosts[ops.Green].(*machine))) == 4 })
+	eventually(t, "a copy was missed", l.keep[ops.Blue].failed.Load)
 	if err := os.WriteFile(blue.path("lock/journal.jsonl"), []byte(`{"seq":1,"at`), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -153,17 +154,19 @@ func TestABrokenRunLeavesTheNextAlone(t *testing.T) {
 // sends finds the mark no longer its own.
 func TestAFormerOwnerLeavesTheNewOneAlone(t *testing.T) {
 	blue, green, hosts := newPair(t)
-	former := newLock(t, hosts)
+	former := New(hosts, Options{Base: testBase, Beat: time.Hour}) // it gives no sign of life
+	t.Cleanup(func() { former.Close(context.WithoutCancel(t.Context())) })
 	take(t, former, "r1")
 	former.Progress(info("r1"), events(5))
 	eventually(t, "both have the copy", func() bool { return len(copied(blue)) == 5 && len(copied(green)) == 5 })
 
 	there := info("r1")
-	there.From, there.PID = `desk "2"`, 4
+	there.From, there.PID, there.Former = `desk "2"`, 4, []ops.LockInfo{info("r1")}
 	next := newLock(t, hosts)
-	if _, err := next.Take(t.Context(), there, false); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "the former owner is silent", func() bool {
+		_, err := next.Take(t.Context(), there, false)
+		return err == nil
+	})
 	whose := func() (owners []ops.Owner) {
 		held, err := next.Held(t.Context())
 		if err != nil {
@@ -208,13 +211,14 @@ func TestATakeIsNotOverwritten(t *testing.T) {
 	take(t, former, "r1")
 	there := info("r1")
 	there.From = "desk"
+	there.Former = []ops.LockInfo{info("r1")}
 	next := newLock(t, hosts)
 	late := &before{machine: blue, script: keepScript, act: func() {
 		if _, err := next.Take(t.Context(), there, false); err != nil {
 			t.Error(err)
 		}
 	}}
-	former.hosts = map[ops.Side]ops.Host{ops.Blue: late, ops.Green: hosts[ops.Green]}
+	former.hosts = map[ops.Side]ops.Host{ops.Blue: late}
 	former.Progress(info("r1"), events(3))
 	if err := former.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -225,6 +229,61 @@ func TestATakeIsNotOverwritten(t *testing.T) {
 	}
 }
 
+// Two machines take over a run at the same instant: one has it, the other has changed nothing.
+func TestTwoTakeOverAtOnce(t *testing.T) {
+	blue, green, hosts := newPair(t)
+	take(t, newLock(t, hosts), "r1")
+	one, two := info("r1"), info("r1")
+	one.From, one.Former = "desk1", []ops.LockInfo{info("r1")}
+	two.From, two.Former = "desk2", []ops.LockInfo{info("r1")}
+	first := newLock(t, hosts)
+	late := newLock(t, map[ops.Side]ops.Host{ops.Green: green, ops.Blue: &before{machine: blue, script: takeScript, act: func() {
+		if _, err := first.Take(t.Context(), one, false); err != nil {
+			t.Error(err)
+		}
+	}}})
+	for range 2 { // when it looks it is too late, and so it is when it has looked before
+		_, err := late.Take(t.Context(), two, true)
+		moved := (*ops.MovedError)(nil)
+		if !errors.As(err, &moved) || moved.Over || moved.Info.From != "desk1" {
+			t.Errorf("taking: %v", err)
+		}
+		held, err := first.Held(t.Context())
+		if err != nil || held[ops.Blue].From != "desk1" || held[ops.Green].From != "desk1" {
+			t.Errorf("held: %+v, %v", held, err)
+		}
+	}
+}
+
+// A former owner that was found left alone and is at work again keeps the lock, and one that has
+// ended the run meanwhile has ended it for all.
+func TestWhoIsAtWorkAgainKeepsTheLock(t *testing.T) {
+	blue, green, hosts := newPair(t)
+	former := newLock(t, hosts)
+	take(t, former, "r1")
+	held, err := former.Held(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := info("r1")
+	there.From, there.Former = "desk", []ops.LockInfo{*held[ops.Blue], *held[ops.Green]}
+	former.Progress(info("r1"), events(3))
+	eventually(t, "it gives a sign of life", func() bool { return len(copied(blue)) == 3 && len(copied(green)) == 3 })
+	next := newLock(t, hosts)
+	moved := (*ops.MovedError)(nil)
+	if _, err := next.Take(t.Context(), there, true); !errors.As(err, &moved) || moved.Over || moved.Info.From != "laptop" {
+		t.Errorf("taking it from a living owner: %v", err)
+	}
+	if err := errors.Join(former.Close(t.Context()), former.Release(t.Context(), "r1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := next.Take(t.Context(), there, true); !errors.As(err, &moved) || !moved.Over || blue.frozen() || green.frozen() {
+		t.Errorf("taking what has ended: %v; marked: %v %v", err, blue.frozen(), green.frozen())
+	}
+	// Its own owner may take it again, as for a rollback.
+	take(t, former, "r1")
+}
+
 // A host that was away when the run changed hands still has the mark of the former owner: the
 // run's end removes it there too.
 func TestTheMarkOfAFormerOwnerGoesInTheEnd(t *testing.T) {
@@ -233,6 +292,7 @@ func TestTheMarkOfAFormerOwnerGoesInTheEnd(t *testing.T) {
 	green.setDown(true)
 	there := info("r1")
 	there.From = "desk"
+	there.Former = []ops.LockInfo{info("r1")}
 	next := newLock(t, hosts)
 	if _, err := next.Take(t.Context(), there, true); err != nil {
 		t.Fatal(err)

@@ -78,7 +78,7 @@ func New(hosts map[ops.Side]ops.Host, opt Options) *Lock {
 var _ ops.Locker = (*Lock)(nil)
 
 // Take implements ops.Locker. The lock is never taken on no host at all. A mark of the same
-// run is the caller's when Take returns, whoever carried out the run before.
+// run is the caller's when Take returns, whoever of info.Former carried out the run before.
 func (l *Lock) Take(ctx context.Context, info ops.LockInfo, allowMissing bool) ([]ops.Side, error) {
 	if info.Run == "" || strings.ContainsAny(info.Run, "/\n") {
 		return nil, fmt.Errorf("taking the lock: %q is no run id", info.Run)
@@ -87,14 +87,20 @@ func (l *Lock) Take(ctx context.Context, info ops.LockInfo, allowMissing bool) (
 	l.owner = info
 	l.mu.Unlock()
 	// Looking first leaves nothing to give back in the ordinary refusal, and tells whether
-	// the run holds the lock already: then a failure here must not give it up.
-	held, _ := l.read(ctx)
+	// the run holds the lock already: then a failure here must not give it up. What is replaced
+	// is what was seen here: a mark that changes hands meanwhile is not.
+	seen := l.read(ctx)
 	first := true
 	for _, side := range ops.Sides {
-		if mark := held[side]; mark != nil && mark.Run != info.Run {
-			return nil, heldBy(side, *mark)
-		} else if mark != nil {
+		switch at := seen[side]; {
+		case at.mark != nil && at.mark.Run != info.Run:
+			return nil, heldBy(side, *at.mark)
+		case at.mark != nil && !info.Replaces(*at.mark):
+			return nil, moved(side, *at.mark, false)
+		case at.mark != nil:
 			first = false
+		case at.last != nil && at.last.Run == info.Run && !info.Replaces(*at.last):
+			return nil, moved(side, *at.last, true)
 		}
 	}
 	var taken, missing []ops.Side
@@ -104,7 +110,10 @@ func (l *Lock) Take(ctx context.Context, info ops.LockInfo, allowMissing bool) (
 		if host == nil {
 			continue
 		}
-		err := l.takeOn(ctx, side, host, info)
+		err := seen[side].err
+		if err == nil {
+			err = l.takeOn(ctx, side, host, info, seen[side].text)
+		}
 		if err == nil {
 			taken = append(taken, side)
 			continue
@@ -116,7 +125,7 @@ func (l *Lock) Take(ctx context.Context, info ops.LockInfo, allowMissing bool) (
 			}
 		}
 		if first {
-			err = errors.Join(err, l.giveBack(ctx, info.Run))
+			err = errors.Join(err, l.giveBack(ctx, info))
 		}
 		return missing, err
 	}
@@ -136,22 +145,37 @@ func (l *Lock) leaveOut(missing []ops.Side) {
 	}
 }
 
-func (l *Lock) takeOn(ctx context.Context, side ops.Side, host ops.Host, info ops.LockInfo) error {
+// takeOn makes the mark on one host, or replaces the one with the owner.json that was seen.
+func (l *Lock) takeOn(ctx context.Context, side ops.Side, host ops.Host, info ops.LockInfo, seen string) error {
 	defer l.gates[side].enter()()
 	owner, err := l.describe(info)
 	if err != nil {
 		return err
 	}
-	word, rest, err := l.script(ctx, host, true, nil, takeScript, info.Run, owner, signature(info))
-	switch {
-	case err != nil:
+	word, rest, err := l.script(ctx, host, true, nil, takeScript, info.Run, owner, signature(info.Owner()), seen)
+	if err != nil {
 		return ops.AsProblem(err, "taking the lock", side)
-	case word == "taken" || word == "again":
-		return nil
-	case word == "held":
-		return heldBy(side, *mark(rest))
 	}
-	return &ops.Problem{Doing: "taking the lock", Side: side, Err: fmt.Errorf("unexpected answer %q", word)}
+	switch word {
+	case "taken", "again":
+		return nil
+	case "gone":
+		err = errors.New("it was removed just now: someone broke it, or the run was ended elsewhere")
+	case "held":
+		there := mark(rest)
+		if there.Run == info.Run {
+			return moved(side, *there, false)
+		}
+		return heldBy(side, *there)
+	default:
+		err = fmt.Errorf("unexpected answer %q", word)
+	}
+	return &ops.Problem{Doing: "taking the lock", Side: side, Err: err}
+}
+
+func moved(side ops.Side, info ops.LockInfo, over bool) error {
+	return &ops.Problem{Doing: "taking the lock", Side: side, Err: &ops.MovedError{Side: side, Info: info, Over: over},
+		Hint: "follow it there, or stop it there before it is resumed here"}
 }
 
 func heldBy(side ops.Side, info ops.LockInfo) error {
@@ -161,12 +185,12 @@ func heldBy(side ops.Side, info ops.LockInfo) error {
 
 // giveBack releases what an attempt to take the lock may have taken, also where the answer
 // was lost or the mark only half made, even when ctx is over.
-func (l *Lock) giveBack(ctx context.Context, run string) error {
+func (l *Lock) giveBack(ctx context.Context, info ops.LockInfo) error {
 	var errs []error
 	for side, host := range l.hosts {
 		// A host that does not answer has most likely not been marked, and the caller says
 		// already that it does not answer.
-		if err := l.releaseOn(context.WithoutCancel(ctx), side, host, run, ""); err != nil && !unreachable(ctx, host, err) {
+		if err := l.releaseOn(context.WithoutCancel(ctx), side, host, info.Run, []string{signature(info.Owner())}); err != nil && !unreachable(ctx, host, err) {
 			errs = append(errs, err)
 		}
 	}
@@ -190,19 +214,25 @@ func (l *Lock) Release(ctx context.Context, run string) error {
 	return errors.Join(errs...)
 }
 
-// whose is the signature that a mark to be released must have; empty: any.
-func (l *Lock) whose(side ops.Side, run string) string {
+// whose are the signatures of which a mark to be released must have one; none: any will do.
+func (l *Lock) whose(side ops.Side, run string) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.owner.Run != run || l.missing[side] {
-		return ""
+	if l.owner.Run != run {
+		return nil
 	}
-	return signature(l.owner)
+	whose := []string{signature(l.owner.Owner())}
+	if l.missing[side] {
+		for _, f := range l.owner.Former {
+			whose = append(whose, signature(f.Owner()))
+		}
+	}
+	return whose
 }
 
-func (l *Lock) releaseOn(ctx context.Context, side ops.Side, host ops.Host, run, whose string) error {
+func (l *Lock) releaseOn(ctx context.Context, side ops.Side, host ops.Host, run string, whose []string) error {
 	defer l.gates[side].enter()()
-	if _, _, err := l.script(ctx, host, true, nil, releaseScript, run, whose); err != nil {
+	if _, _, err := l.script(ctx, host, true, nil, releaseScript, append([]string{run}, whose...)...); err != nil {
 		return ops.AsProblem(err, "releasing the lock", side)
 	}
 	return nil
@@ -211,11 +241,17 @@ func (l *Lock) releaseOn(ctx context.Context, side ops.Side, host ops.Host, run,
 // Held implements ops.Locker: a side is in the map if it could be read, with nil where there
 // is no mark. Sides that could not be read make an error, but for those that Take left out.
 func (l *Lock) Held(ctx context.Context) (map[ops.Side]*ops.LockInfo, error) {
-	held, errs := l.read(ctx)
+	held := map[ops.Side]*ops.LockInfo{}
 	var left []error
+	seen := l.read(ctx)
 	for _, side := range ops.Sides {
-		if err := errs[side]; err != nil && !l.leftOut(side) {
-			left = append(left, err)
+		at, ok := seen[side]
+		switch {
+		case !ok:
+		case at.err == nil:
+			held[side] = at.mark
+		case !l.leftOut(side):
+			left = append(left, at.err)
 		}
 	}
 	return held, errors.Join(left...)
@@ -225,21 +261,13 @@ func (l *Lock) Held(ctx context.Context) (map[ops.Side]*ops.LockInfo, error) {
 // still has its mark: the hosts keep that until the next run releases it.
 func (l *Lock) Released(ctx context.Context, run string) *ops.LockInfo {
 	var by *ops.LockInfo
+	seen := l.read(ctx)
 	for _, side := range ops.Sides {
-		host := l.hosts[side]
-		if host == nil {
-			continue
-		}
-		word, rest, err := l.script(ctx, host, false, nil, showScript)
-		var last ops.LockInfo
-		switch {
-		case err != nil:
-		case word != "free":
-			if mark(rest).Run == run {
-				return nil
-			}
-		case json.Unmarshal([]byte(rest), &last) == nil && last.Run == run:
-			by = &last
+		switch at := seen[side]; {
+		case at.mark != nil && at.mark.Run == run:
+			return nil
+		case at.last != nil && at.last.Run == run:
+			by = at.last
 		}
 	}
 	return by
@@ -251,28 +279,40 @@ func (l *Lock) leftOut(side ops.Side) bool {
 	return l.missing[side]
 }
 
+// sight is what a host shows.
+type sight struct {
+	mark *ops.LockInfo // nil: none
+	text string        // its owner.json as it stands there
+	last *ops.LockInfo // where there is no mark: the last one that was released
+	err  error
+}
+
 // read looks at both hosts at once.
-func (l *Lock) read(ctx context.Context) (map[ops.Side]*ops.LockInfo, map[ops.Side]error) {
+func (l *Lock) read(ctx context.Context) map[ops.Side]sight {
 	var mu sync.Mutex
-	held, errs := map[ops.Side]*ops.LockInfo{}, map[ops.Side]error{}
+	seen := map[ops.Side]sight{}
 	var wg sync.WaitGroup
 	for side, host := range l.hosts {
 		wg.Go(func() {
+			at := sight{}
 			word, rest, err := l.script(ctx, host, false, nil, showScript)
-			mu.Lock()
-			defer mu.Unlock()
+			var last ops.LockInfo
 			switch {
 			case err != nil:
-				errs[side] = ops.AsProblem(err, "reading the lock", side)
-			case word == "free":
-				held[side] = nil
-			default:
-				held[side] = mark(rest)
+				at.err = ops.AsProblem(err, "reading the lock", side)
+			case word != "free":
+				_, owner, _ := strings.Cut(rest, "\n")
+				at.mark, at.text = mark(rest), strings.TrimRight(owner, "\n")
+			case json.Unmarshal([]byte(rest), &last) == nil:
+				at.last = &last
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			seen[side] = at
 		})
 	}
 	wg.Wait()
-	return held, errs
+	return seen
 }
 
 // mark reads a run id and owner.json. The id counts: the rest may be missing or torn, as in
@@ -289,12 +329,12 @@ func mark(text string) *ops.LockInfo {
 
 // signature is what in owner.json tells one owner from another: the machine and the process,
 // as describe writes them. Inside a text, JSON would have its quotes escaped.
-func signature(info ops.LockInfo) string {
-	from, err := json.Marshal(info.From)
+func signature(owner ops.Owner) string {
+	from, err := json.Marshal(owner.From)
 	if err != nil { // of a string: never
 		return "no machine"
 	}
-	return fmt.Sprintf(`"from":%s,"pid":%d,`, from, info.PID)
+	return fmt.Sprintf(`"from":%s,"pid":%d,`, from, owner.PID)
 }
 
 // describe is owner.json at this moment.
@@ -323,14 +363,14 @@ func (l *Lock) Break(ctx context.Context, reason, by string) (map[ops.Side]ops.L
 	if strings.TrimSpace(reason) == "" {
 		return nil, &ops.Problem{Doing: "breaking the lock", Err: errors.New("no reason given"), Hint: "say why: it goes on the record of both hosts"}
 	}
-	held, errs := l.read(ctx)
+	seen := l.read(ctx)
 	broken := map[ops.Side]ops.LockInfo{}
 	var left []error
 	for _, side := range ops.Sides {
-		if err := errs[side]; err != nil {
+		if err := seen[side].err; err != nil {
 			left = append(left, err)
 		}
-		if info := held[side]; info != nil {
+		if info := seen[side].mark; info != nil {
 			if err := l.breakOn(ctx, side, *info, reason, by); err != nil {
 				left = append(left, err)
 				continue

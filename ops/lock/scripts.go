@@ -15,23 +15,32 @@ import (
 // Whose a mark is stands in owner.json, which is only ever replaced as a whole: the scripts
 // look for the few words that signature makes, quoted, so that none of them is a pattern.
 const (
-	// $2 run, $3 owner.json, $4 signature. Answers taken, again, or held followed by what
+	// $2 run, $3 owner.json, $4 signature, $5 the owner.json of the same run that is to be
+	// replaced, empty: there was none. Answers taken, again, gone, or held followed by what
 	// show says. A former owner of the run may have looked just before our mark was made and
-	// write just after: such a mark is made anew.
+	// write just after: such a mark is made anew. A mark without an owner was being made when
+	// its maker died.
 	takeScript = `set -eu
 mkdir -p "$1"
 word=again
-if mkdir "$1/lock" 2>/dev/null; then
+if [ -z "$5" ] && mkdir "$1/lock" 2>/dev/null; then
 	word=taken
 	printf '%s\n' "$2" >"$1/lock/run"
 	chmod 755 "$1" "$1/lock"
 	chmod 644 "$1/lock/run"
 fi
+[ -d "$1/lock" ] || { echo gone; exit 0; }
 cd "$1/lock"
 run=$(cat run 2>/dev/null || :)
-if [ "$run" != "$2" ]; then
-	printf 'held\n%s\n' "$run"
-	cat owner.json 2>/dev/null || :
+owner=$(cat owner.json 2>/dev/null || :)
+ours=no
+if [ "$run" = "$2" ]; then
+	case "$owner" in
+	'' | *"$4"* | "$5") ours=yes ;;
+	esac
+fi
+if [ "$ours" = no ]; then
+	printf 'held\n%s\n%s\n' "$run" "$owner"
 	exit 0
 fi
 for try in 1 2 3; do
@@ -87,21 +96,30 @@ mine "$@"
 mv owner.new owner.json
 echo kept
 `
-	// $2 run, $3 signature; empty: whoever of this run made the mark. Moved away first: a mark
-	// that is half removed would belong to nobody. Whose it was is kept: another machine that
-	// has the beginning of the run would take it for left half-way.
+	// $2 run, then signatures: whose the mark may be; none: whoever of this run made it. Moved
+	// away first: a mark that is half removed would belong to nobody. Whose it was is kept: another
+	// machine that has the beginning of the run would take it for left half-way.
 	releaseScript = `set -eu
 [ -d "$1/lock" ] || { echo free; exit 0; }
 cd "$1"
 [ "$(cat lock/run 2>/dev/null || :)" = "$2" ] || { echo held; exit 0; }
-case "$(cat lock/owner.json 2>/dev/null || :)" in
-*"$3"*) ;;
-*) echo held; exit 0 ;;
-esac
-rm -rf "released-$2"
-mv lock "released-$2"
-mv "released-$2/owner.json" last.json 2>/dev/null || :
-rm -rf "released-$2"
+run=$2
+shift 2
+owner=$(cat lock/owner.json 2>/dev/null || :)
+ours=no
+if [ "$#" = 0 ] || [ -z "$owner" ]; then
+	ours=yes
+fi
+for one do
+	case "$owner" in
+	*"$one"*) ours=yes ;;
+	esac
+done
+[ "$ours" = yes ] || { echo held; exit 0; }
+rm -rf "released-$run"
+mv lock "released-$run"
+mv "released-$run/owner.json" last.json 2>/dev/null || :
+rm -rf "released-$run"
 echo released
 `
 	// $2 the run that is expected, $3 the line for broken.log, $4 the name under broken/.

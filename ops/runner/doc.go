@@ -47,6 +47,11 @@
 // to be resumed elsewhere when its owner gives no sign of life. A mark of an earlier
 // owner, on a host that did not answer when the lock changed hands, is taken over.
 //
+// Who resumes a run takes the lock from nobody but those who were found left alone
+// ([Config].Left), and only as they were found: a runner that had to wait for the hosts knows
+// nothing of what was done meanwhile. It gives way, without having acted, where somebody else has
+// taken the lock by then, where its owner is at work again, and where the run has ended.
+//
 // # How a run ends
 //
 //   - All steps done: [ops.OutcomeDone].

@@ -48,6 +48,12 @@ func (b *bench) bring() bool {
 	b.t.Helper()
 	b.world.mu.Lock()
 	copies := slices.Clone(b.world.copies)
+	b.left = nil
+	for _, side := range ops.Sides {
+		if mark := b.world.mark(side); mark != nil {
+			b.left = append(b.left, *mark)
+		}
+	}
 	b.world.mu.Unlock()
 	if len(copies) > 0 {
 		if _, err := journal.Import(b.dir, b.plan.Pair, copies); err != nil {
@@ -147,6 +153,51 @@ func TestTheMarkOfAFormerOwner(t *testing.T) {
 			t.Errorf("%v, locks %v", err, w.locks)
 		}
 	})
+}
+
+// A run is resumed on a machine that is cut off, and meanwhile on another: when the first is back,
+// it takes the lock from nobody and acts no more.
+func TestWhoWaitedForTheLockGivesWay(t *testing.T) {
+	for name, test := range map[string]struct {
+		paused bool // the run is still under way there
+		want   string
+	}{
+		"to whoever goes on with it":   {true, "run r1 goes on from desk"},
+		"where it has come to its end": {false, "run r1 has come to its end, by ana at desk"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			patiently(t, func(t *testing.T, w *world, b *bench) {
+				w.faults["b/do"] = 1
+				b.want(t, Start, ops.OutcomeFailed)
+				there := b.elsewhere("desk")
+				w.sever(true)
+				waits := b.begin(resume, happens{})
+				<-time.After(time.Minute)
+				there.bring()
+				if test.paused {
+					w.set(func() { w.guards["g2"] = 1000 })
+				}
+				second := there.begin(resume, happens{})
+				<-time.After(time.Minute)
+				w.sever(false)
+				<-waits.over
+				if waits.outcome != ops.OutcomeFailed || waits.err == nil || !strings.Contains(waits.err.Error(), test.want) {
+					t.Errorf("%s: %v", waits.outcome, waits.err)
+				}
+				if says := waits.texts(ops.EvSay); !slices.Contains(says, test.want+": stopping here") {
+					t.Errorf("it says %q", says)
+				}
+				if test.paused && (w.owners[ops.Blue].From != "desk" || !w.locked()) {
+					t.Errorf("locks %v of %v", w.locks, w.owners)
+				}
+				w.set(func() { w.guards["g2"] = 0 })
+				<-second.over
+				if second.outcome != ops.OutcomeDone || !w.free() || len(w.wrong) > 0 {
+					t.Errorf("%s: %v, locks %v, %v", second.outcome, second.err, w.locks, w.wrong)
+				}
+			})
+		})
+	}
 }
 
 // A runner that died right after it took the lock had no time to record it.

@@ -21,7 +21,11 @@ type notingLocker struct {
 func (r *run) locker() ops.Locker { return notingLocker{r.cfg.Env.Locker, r} }
 
 func (l notingLocker) Take(ctx context.Context, info ops.LockInfo, allowMissing bool) ([]ops.Side, error) {
+	info.Former = l.run.former()
 	missing, err := l.Locker.Take(ctx, info, allowMissing)
+	if moved := (*ops.MovedError)(nil); errors.As(err, &moved) {
+		l.run.givesWay(moved)
+	}
 	if err != nil {
 		return missing, err
 	}
@@ -42,6 +46,22 @@ func (l notingLocker) Release(ctx context.Context, run string) error {
 		return err
 	}
 	return l.run.noteLock([]ops.Side{})
+}
+
+// former are those whose marks of this run this process may replace: who is known to have given
+// way to a later owner, who was a process of this user on this machine (it has ended, or the
+// journal would be its), and who was found left alone. Whoever took the lock last elsewhere may
+// be at work again, however long this process had to wait for the hosts.
+func (r *run) former() []ops.LockInfo {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	former := slices.Clone(r.cfg.Left)
+	for _, o := range r.owners {
+		if o != r.owners[len(r.owners)-1] || o.From == r.info.From && o.By == r.info.By {
+			former = append(former, ops.LockInfo{Run: r.plan.ID, By: o.By, From: o.From, PID: o.PID})
+		}
+	}
+	return former
 }
 
 // noteOwner records who took the lock: an owner that is not in the journal took it elsewhere.
@@ -117,23 +137,15 @@ func (r *run) mayAct(ctx context.Context, risk ops.Level, anyReachable bool) err
 	held := len(r.sides) > 0
 	r.mu.Unlock()
 	if held {
-		if err := r.stillLocked(ctx, true); errors.As(err, new(*movedError)) {
+		if err := r.stillLocked(ctx, true); errors.As(err, new(*ops.MovedError)) {
 			return err
 		}
 	}
 	return nil
 }
 
-// movedError is a lock that another process took for this very run.
-type movedError struct {
-	run  string
-	info ops.LockInfo
-}
-
-func (e *movedError) Error() string { return "run " + e.run + " goes on from " + e.info.From }
-
 // elsewhere is who goes on with this run, nil as far as nobody is known to.
-func (r *run) elsewhere() *movedError {
+func (r *run) elsewhere() *ops.MovedError {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.moved
@@ -148,8 +160,9 @@ func (r *run) elsewhere() *movedError {
 func (r *run) stillLocked(ctx context.Context, anyReachable bool) error {
 	held, err := r.cfg.Env.Locker.Held(ctx)
 	r.mu.Lock()
-	sides, owners, info := r.sides, r.owners, r.info
+	sides, info := r.sides, r.info
 	r.mu.Unlock()
+	info.Former = r.former()
 	var ours []ops.Side
 	var waits error
 	behind := false
@@ -158,8 +171,8 @@ func (r *run) stillLocked(ctx context.Context, anyReachable bool) error {
 		switch {
 		case mark != nil && mark.Run != r.plan.ID:
 			return notHeld(side, &ops.HeldError{Side: side, Info: *mark})
-		case mark != nil && mark.Owner() != info.Owner() && !slices.Contains(owners, mark.Owner()):
-			return r.givesWay(side, *mark)
+		case mark != nil && !info.Replaces(*mark):
+			return r.givesWay(&ops.MovedError{Side: side, Info: *mark})
 		case mark != nil:
 			ours = append(ours, side)
 			behind = behind || mark.Owner() != info.Owner()
@@ -181,7 +194,11 @@ func (r *run) stillLocked(ctx context.Context, anyReachable bool) error {
 	case len(ours) == 0:
 		return notHeld("", errors.New("this run does not hold the lock"))
 	case behind:
-		if _, err := r.locker().Take(ctx, info, true); err != nil {
+		_, err := r.locker().Take(ctx, info, true)
+		if moved := (*ops.MovedError)(nil); errors.As(err, &moved) {
+			return r.givesWay(moved)
+		}
+		if err != nil {
 			return &later{err: fmt.Errorf("taking over the lock: %w", err)}
 		}
 	case len(sides) == 0:
@@ -193,12 +210,11 @@ func (r *run) stillLocked(ctx context.Context, anyReachable bool) error {
 
 // givesWay ends this runner: another process took over. What follows is for the record on
 // this machine alone, the marks and the copies beside them are the other's.
-func (r *run) givesWay(side ops.Side, mark ops.LockInfo) error {
-	moved := &movedError{run: r.plan.ID, info: mark}
+func (r *run) givesWay(moved *ops.MovedError) error {
 	r.mu.Lock()
 	r.moved = moved
 	r.mu.Unlock()
-	return &ops.Problem{Doing: "checking the lock before acting", Side: side, Err: moved, Hint: "follow it there, or stop it there before it is resumed here"}
+	return &ops.Problem{Doing: "checking the lock before acting", Side: moved.Side, Err: moved, Hint: "follow it there, or stop it there before it is resumed here"}
 }
 
 func notHeld(side ops.Side, err error) error {

@@ -36,9 +36,9 @@ type run struct {
 	sides     []ops.Side // where the lock is held, as far as the journal knows
 	lastSides []ops.Side // where it was held last, released or not
 	hadLock   bool
-	owners    []ops.Owner // who took the lock for this run, the latest last
-	moved     *movedError // who goes on with this run elsewhere
-	broken    error       // why the journal cannot be written any more
+	owners    []ops.Owner     // who took the lock for this run, the latest last
+	moved     *ops.MovedError // who goes on with this run elsewhere
+	broken    error           // why the journal cannot be written any more
 }
 
 // past is what the journal knows of one step.

@@ -35,7 +35,10 @@ type Config struct {
 	// Accept are risks that the operator who resumes or rolls back has accepted, see
 	// [ops.Run.Bind]; from then on they count like those of the plan.
 	Accept []ops.Risk
-	Wait   time.Duration // between two looks at what a patient plan waits for; 0: 3 s
+	// Left are marks of the run as whoever resumes or rolls back found them left alone: they may
+	// be replaced while they give no sign of life.
+	Left []ops.LockInfo
+	Wait time.Duration // between two looks at what a patient plan waits for; 0: 3 s
 	// Watch is the beat at which a patient plan that has a side out looks whether somebody
 	// serves; 0: it does not.
 	Watch time.Duration

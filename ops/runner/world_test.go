@@ -34,8 +34,9 @@ type ground struct {
 	// What the balancer says, and what takes long in a step.
 	traffic ops.BalancerStatus
 	slow    map[string]func()
-	copies  []ops.Event // beside the lock
-	wrong   []string    // what must never happen
+	copies  []ops.Event   // beside the lock
+	ended   *ops.LockInfo // the last mark that was released
+	wrong   []string      // what must never happen
 }
 
 // world is the ground as one machine sees it. It counts instants: one at every event on the
@@ -150,6 +151,12 @@ func (l worldLock) Take(ctx context.Context, info ops.LockInfo, allowMissing boo
 			if run := l.locks[side]; !l.down[side] && run != "" && run != info.Run {
 				return &ops.HeldError{Side: side, Info: ops.LockInfo{Run: run}}
 			}
+			if mark := l.mark(side); !l.down[side] && mark != nil && !info.Replaces(*mark) {
+				return &ops.MovedError{Side: side, Info: *mark}
+			}
+			if last := l.ended; !l.down[side] && l.locks[side] == "" && last != nil && last.Run == info.Run && !info.Replaces(*last) {
+				return &ops.MovedError{Side: side, Info: *last, Over: true}
+			}
 			if l.down[side] {
 				missing = append(missing, side)
 			}
@@ -172,13 +179,10 @@ func (l worldLock) Held(ctx context.Context) (map[ops.Side]*ops.LockInfo, error)
 	var unread error
 	err := l.act(ctx, func() error {
 		for _, side := range ops.Sides {
-			switch run := l.locks[side]; {
-			case l.down[side]:
+			if l.down[side] {
 				unread = ops.ErrUnreachable
-			case run == "":
-				held[side] = nil
-			default:
-				held[side] = &ops.LockInfo{Run: run, From: l.owners[side].From, PID: l.owners[side].PID}
+			} else {
+				held[side] = l.mark(side)
 			}
 		}
 		return nil
@@ -186,10 +190,20 @@ func (l worldLock) Held(ctx context.Context) (map[ops.Side]*ops.LockInfo, error)
 	return held, errors.Join(err, unread)
 }
 
+// mark is what a side has. It expects mu to be held.
+func (w *world) mark(side ops.Side) *ops.LockInfo {
+	if w.locks[side] == "" {
+		return nil
+	}
+	o := w.owners[side]
+	return &ops.LockInfo{Run: w.locks[side], By: o.By, From: o.From, PID: o.PID}
+}
+
 func (l worldLock) Release(ctx context.Context, run string) error {
 	return l.act(ctx, func() error {
 		for _, side := range ops.Sides {
 			if !l.down[side] && l.locks[side] == run && l.owners[side] == l.me {
+				l.ended = l.mark(side)
 				delete(l.locks, side)
 			}
 		}
@@ -405,6 +419,7 @@ type bench struct {
 	from     string            // the machine
 	pid      int
 	accept   []ops.Risk
+	left     []ops.LockInfo // what bring found
 	watch    time.Duration
 	cancel   func() // ends the context of the attempt under way
 	kill     func() // ends its process, as far as the world can tell
@@ -490,9 +505,9 @@ func (b *bench) attempt(way wayOf, what happens) (ops.Outcome, error) {
 	return way(ctx, Config{
 		Env: ops.Env{
 			Hosts:  map[ops.Side]ops.Host{ops.Blue: noHost{}, ops.Green: noHost{}},
-			Locker: worldLock{w, ops.Owner{From: b.from, PID: b.pid}}, Look: w.look, Now: time.Now, Run: ops.LockInfo{By: "ana", From: b.from, PID: b.pid},
+			Locker: worldLock{w, ops.Owner{By: "ana", From: b.from, PID: b.pid}}, Look: w.look, Now: time.Now, Run: ops.LockInfo{By: "ana", From: b.from, PID: b.pid},
 		},
-		Journal: j, Decode: b.decode, Requests: b.requests, By: "ana@" + b.from, MaxParallel: 2, Accept: b.accept, Watch: b.watch,
+		Journal: j, Decode: b.decode, Requests: b.requests, By: "ana@" + b.from, MaxParallel: 2, Accept: b.accept, Left: append(b.left, b.ours()...), Watch: b.watch,
 		OnEvent: b.onEvent,
 		Copy: func(info ops.LockInfo, events []ops.Event) {
 			b.info = info
@@ -503,6 +518,18 @@ func (b *bench) attempt(way wayOf, what happens) (ops.Outcome, error) {
 			w.keep(info.Owner(), b.events)
 		},
 	}, b.plan)
+}
+
+// ours are the marks that an earlier process on this machine left, which has ended.
+func (b *bench) ours() (ours []ops.LockInfo) {
+	b.world.mu.Lock()
+	defer b.world.mu.Unlock()
+	for _, side := range ops.Sides {
+		if mark := b.world.mark(side); mark != nil && mark.From == b.from {
+			ours = append(ours, *mark)
+		}
+	}
+	return ours
 }
 
 func (b *bench) onEvent(e ops.Event) {

@@ -273,7 +273,7 @@ func SideOut(side ops.Side) ops.Guard {
 			return check(ops.Pass, b.Look.At, side.Upper()+" is "+t.Words(), "")
 		case ops.InService:
 			return check(ops.Fail, b.Look.At, side.Upper()+" is in service: its services would restart under traffic",
-				"somebody or a reload of the balancer has put it back: roll this run back, then begin anew")
+				"somebody or a reload of the balancer has put it back: take it out at the balancer, or roll this run back and begin anew")
 		default:
 			return check(ops.NotKnown, b.Look.At, "the balancer does not say whether "+side.Upper()+" is out", "wait until the balancer knows, then resume")
 		}

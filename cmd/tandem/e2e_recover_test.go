@@ -111,8 +111,8 @@ func (e *e2e) presented() {
 	e.must(err)
 	output, screen, err := playCast(text)
 	e.must(err)
-	if output != string(c.output()) {
-		e.Errorf("%d bytes are recorded, the terminal got %d; the last screen:\n%s", len(output), len(c.output()), screen)
+	if output != c.recorded() {
+		e.Errorf("%d bytes are recorded, the terminal got %d; the last screen:\n%s", len(output), len(c.recorded()), screen)
 	}
 	operator, desk, _ := strings.Cut(e.seat.operator, "@")
 	here, err := os.Hostname()

@@ -36,7 +36,7 @@ type seat struct {
 }
 
 // slow is how long a whole operation may take on the rig, on a machine with other work.
-const slow = 4 * time.Minute
+const slow = 8 * time.Minute
 
 // newE2E brings the rig to calm and writes a config for it.
 func newE2E(t *testing.T, edits ...func(*rig.Settings)) *e2e {

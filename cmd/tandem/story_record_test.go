@@ -10,8 +10,7 @@ import (
 )
 
 // played FILE: waits until the recording has every byte that the terminal got, and no other, and
-// shows the same screen where it is played. Questions to the terminal are not recorded: where a
-// recording is played, the answers would be typed text.
+// shows the same screen where it is played.
 func (s *story) played(args []string) {
 	var why string
 	if !eventually(func() bool {
@@ -20,7 +19,7 @@ func (s *story) played(args []string) {
 		bytes, screen, err := playCast(text)
 		s.ts.Check(err)
 		shown, _ := s.term.text()
-		switch got := strings.ReplaceAll(string(s.term.output()), asksFor, ""); {
+		switch got := s.term.recorded(); {
 		case bytes != got:
 			why = fmt.Sprintf("%d bytes are recorded, the terminal got %d", len(bytes), len(got))
 		case screen != shown:

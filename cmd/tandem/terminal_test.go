@@ -137,6 +137,10 @@ func (c *terminal) output() []byte {
 	return slices.Clone(c.sent)
 }
 
+// recorded is of the output what a recording has: questions to the terminal are not recorded, or
+// the answers would be typed text where it is played.
+func (c *terminal) recorded() string { return strings.ReplaceAll(string(c.output()), asksFor, "") }
+
 // until waits for a state of the screen.
 func (c *terminal) until(what string, ok func(screen string) bool) {
 	c.t.Helper()

@@ -26,7 +26,8 @@
 //     another process held, here or on another machine, replaces owner.json before Take returns,
 //     but only the one that was seen just before, and only of those who may be replaced, see
 //     [ops.LockInfo.Replaces]: of two who take over a run at once, one is refused on blue, with
-//     nothing changed. A run that somebody else has released is not taken again. The former owner's signs of life, copies and release find the mark no longer its own and
+//     nothing changed. A run that somebody else has released is not taken again.
+//     The former owner's signs of life, copies and release find the mark no longer its own and
 //     leave it alone. This is looked at on the host, in the script that writes.
 //   - The owner renews its sign of life every 5 seconds and copies new journal lines along.
 //     This happens in the background; what could not be copied is copied whole at the next

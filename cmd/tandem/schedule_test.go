@@ -258,6 +258,12 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 			{What: "kill", On: "change", Count: 18, After: 20 * time.Second},
 			{What: "apart", On: "event", Count: 305, After: 20 * time.Second, For: 400 * time.Second},
 		}},
+		"the balancer forgets what is out while that is taken back": {Start: ops.StartAPI, Pools: "move",
+			Then: []turn{{}, {Elsewhere: true, Wait: 90 * time.Second, Back: true}, {}, {Wait: 3 * time.Second}}, Faults: []fault{
+				{What: "balancer", On: "event", Count: 309},
+				{What: "kill", On: "event", Count: 277},
+				{What: "kill", On: "event", Count: 2, After: 300 * time.Millisecond},
+			}},
 		"the balancer forgets what is out": {Start: ops.StartCompose, Pools: "cut-off", Then: []turn{back}, Faults: []fault{
 			{What: "balancer", On: "change", Count: 29, After: 300 * time.Millisecond},
 			{What: "apart", On: "event", Count: 56, For: 8 * time.Second},

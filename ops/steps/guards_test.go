@@ -70,6 +70,14 @@ func TestGuards(t *testing.T) {
 		{"side down and still given traffic, as by elbv2 without a healthy target", PeerInService(g), func(s *ops.Snapshot) {
 			s.Balancer.Green.Traffic, s.Balancer.Blue.Traffic = ops.Down, ops.Down
 		}, ops.Fail, "BLUE is failing the balancer's check"},
+		{"in a rollback: out", SideOutAgain(g), func(s *ops.Snapshot) { s.Balancer.Green.Traffic = ops.Out }, ops.Pass, "GREEN is out"},
+		{"in a rollback: let in", SideOutAgain(g), nil, ops.Remark, "GREEN is in service again: it is drained first"},
+		{"in a rollback: let in, peer out", SideOutAgain(g), func(s *ops.Snapshot) { s.Balancer.Blue.Traffic = ops.Out }, ops.Fail, "GREEN is in service again and cannot be drained: BLUE is out"},
+		{"in a rollback: let in, peer not ready", SideOutAgain(g), func(s *ops.Snapshot) {
+			s.Blue.Services[0].Ready, s.Blue.Services[0].State = false, "exited"
+		}, ops.Fail, "cannot be drained: BLUE: 0 of 1 services ready"},
+		{"in a rollback: let in, peer not known", SideOutAgain(g), func(s *ops.Snapshot) { stale(&s.Blue.Engine) }, ops.NotKnown, "cannot be drained: the engine of BLUE was last read"},
+		{"in a rollback: balancer stale", SideOutAgain(g), func(s *ops.Snapshot) { stale(&s.Balancer.Look) }, ops.NotKnown, "whether GREEN is still out is not known"},
 		{"side draining, peer out", PeerInService(g), func(s *ops.Snapshot) {
 			s.Balancer.Green.Traffic, s.Balancer.Blue.Traffic = ops.Draining, ops.Out
 		}, ops.Fail, "BLUE is out"},

@@ -241,6 +241,9 @@ func (i Install) Undo(ctx context.Context, env ops.Env) error {
 	if !known {
 		return ops.ErrNoUndo
 	}
+	if err := keepOut(ctx, env, i.Side); err != nil {
+		return err
+	}
 	if err := i.settle(ctx, env); err != nil {
 		return err
 	}
@@ -283,6 +286,6 @@ func (i Install) Back() ops.Undoing {
 			"apt-mark hold those that were",
 			"systemctl restart " + engineService,
 		},
-		Risk: ops.Destructive, Guards: []ops.Guard{SideOut(i.Side)},
+		Risk: ops.Destructive, Guards: []ops.Guard{SideOutAgain(i.Side)},
 	}
 }

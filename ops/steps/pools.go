@@ -441,6 +441,9 @@ func (p Pools) Undo(ctx context.Context, env ops.Env) error {
 	if n == 0 {
 		return ops.ErrNoUndo
 	}
+	if err := keepOut(ctx, env, p.Side); err != nil {
+		return err
+	}
 	if err := p.takeBack(ctx, env, was); err != nil {
 		return err
 	}
@@ -456,6 +459,6 @@ func (p Pools) Back() ops.Undoing {
 	return ops.Undoing{
 		Title:   "the earlier address pools of " + p.Side.Upper() + " back",
 		Effects: []string{"write the recorded " + p.File + " (or remove it, if there was none), with docker0 back in its range", "systemctl restart " + engineService, "connect anew to " + p.Side.Upper() + ", ask the engine for its pools"},
-		Risk:    ops.Disruptive, Guards: []ops.Guard{SideFresh(p.Side), SideOut(p.Side)},
+		Risk:    ops.Disruptive, Guards: []ops.Guard{SideFresh(p.Side), SideOutAgain(p.Side)},
 	}
 }

@@ -451,6 +451,9 @@ func (s Start) Undo(ctx context.Context, env ops.Env) error {
 	if !begun {
 		return ops.ErrNoUndo
 	}
+	if err := keepOut(ctx, env, s.Side); err != nil {
+		return err
+	}
 	if s.byCompose() {
 		if err := s.composeAtRest(ctx, env); err != nil {
 			return err
@@ -483,6 +486,6 @@ func (s Start) Back() ops.Undoing {
 		effects = append(effects, fmt.Sprintf("docker stop --time %d %s; docker rm %s (the new one, volumes stay)", int(s.Stop.Seconds()), was.Name, was.Name))
 	}
 	return ops.Undoing{
-		Title: "remove the new containers of " + s.Service.Name, Effects: effects, Risk: ops.Destructive, Guards: []ops.Guard{SideFresh(s.Side), SideOut(s.Side)},
+		Title: "remove the new containers of " + s.Service.Name, Effects: effects, Risk: ops.Destructive, Guards: []ops.Guard{SideFresh(s.Side), SideOutAgain(s.Side)},
 	}
 }

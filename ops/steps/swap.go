@@ -344,6 +344,11 @@ func (s Swap) Undo(ctx context.Context, env ops.Env) error {
 		if !ok {
 			continue
 		}
+		if s.Out && !touched {
+			if err := keepOut(ctx, env, s.Side); err != nil {
+				return err
+			}
+		}
 		touched = true
 		if err := s.bringBack(ctx, env, was, kept); err != nil {
 			return err
@@ -456,7 +461,7 @@ func (s Swap) Back() ops.Undoing {
 	}
 	guards := []ops.Guard{SideFresh(s.Side), NoJobRunning(s.Side)}
 	if s.Out {
-		guards = append(guards, SideOut(s.Side))
+		guards = append(guards, SideOutAgain(s.Side))
 	} else {
 		guards = append(guards, PeerInService(s.Side), PeerReady(s.Side))
 	}

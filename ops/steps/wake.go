@@ -128,6 +128,9 @@ func (w Wake) Undo(ctx context.Context, env ops.Env) error {
 	if !begun {
 		return ops.ErrNoUndo
 	}
+	if err := keepOut(ctx, env, w.Side); err != nil {
+		return err
+	}
 	engine, all, err := list(ctx, env, w.Side)
 	if err != nil {
 		return err
@@ -156,7 +159,7 @@ func (w Wake) Back() ops.Undoing {
 		Title: "stop " + w.Service.Name, Effects: []string{
 			"docker update --restart no " + names(w.Containers), fmt.Sprintf("docker stop --time %d %s", int(w.Stop.Seconds()), names(w.Containers)),
 		},
-		Risk: ops.Disruptive, Guards: []ops.Guard{SideFresh(w.Side), SideOut(w.Side)},
+		Risk: ops.Disruptive, Guards: []ops.Guard{SideFresh(w.Side), SideOutAgain(w.Side)},
 	}
 }
 

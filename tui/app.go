@@ -233,6 +233,8 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 	case noticeMsg:
 		a.said = sayMsg{}
 		return a.open(newNotice(&a.env, msg.title, msg.err))
+	case answerMsg:
+		return a.answer(msg)
 	case planMsg:
 		return a.confirm(msg)
 	case shellMsg:
@@ -256,12 +258,21 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 	return a.tell(msg)
 }
 
+// answer takes what was awaited, unless something else was asked for since.
+func (a *App) answer(msg answerMsg) tea.Cmd {
+	if msg.what != a.awaited {
+		if sh, open := msg.msg.(shellMsg); open {
+			sh.Close()
+		}
+		return nil
+	}
+	a.awaited = ""
+	return a.update(msg.msg)
+}
+
 // confirm opens the dialog of a plan.
 func (a *App) confirm(msg planMsg) tea.Cmd {
 	a.said = sayMsg{}
-	if _, open := a.top().(*confirmDialog); open { // asked for twice: the first answer counts
-		return nil
-	}
 	return a.open(newConfirm(&a.env, msg.plan, msg.start))
 }
 

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -55,7 +56,8 @@ type env struct {
 	version  uint64
 	looks    uint64 // grows with every change of the sheet (theme, presenter mode)
 
-	posted []tea.Msg // for the App, before anything else
+	posted  []tea.Msg // for the App, before anything else
+	awaited string    // see await
 
 	side    ops.Side // the side that keys act on
 	service string   // the selected service; empty: none
@@ -130,6 +132,11 @@ type (
 		plan  ops.Plan
 		start func(context.Context, ops.Plan) error
 	}
+	// answerMsg brings the message that was awaited.
+	answerMsg struct {
+		what string
+		msg  tea.Msg
+	}
 	// actMsg runs an action as if its key had been pressed.
 	actMsg struct {
 		action  Action
@@ -165,10 +172,20 @@ func (e *env) looking()                               { e.say(style.Soft, "looki
 // planTime bounds a look and a plan: longer than any deadline of a single look.
 const planTime = 45 * time.Second
 
+// await has a command's message come to the App, once: asked for again before it is there, it is
+// not fetched again; and where something else was asked for meanwhile, only that comes.
+func (e *env) await(what string, fetch tea.Cmd) tea.Cmd {
+	if e.awaited == what {
+		return nil
+	}
+	e.awaited = what
+	return func() tea.Msg { return answerMsg{what, fetch()} }
+}
+
 // ask takes a fresh look, makes the plan and opens its dialog.
 func (e *env) ask(request ops.Request) tea.Cmd {
 	e.looking()
-	return func() tea.Msg {
+	return e.await(fmt.Sprintf("%+v", request), func() tea.Msg {
 		ctx, cancel := context.WithTimeout(e.ctx, planTime)
 		defer cancel()
 		plan, err := e.backend.Plan(ctx, request)
@@ -176,13 +193,13 @@ func (e *env) ask(request ops.Request) tea.Cmd {
 			return noticeMsg{string(request.Op) + " " + request.Side.Upper(), err}
 		}
 		return planMsg{plan: plan}
-	}
+	})
 }
 
 // askRollback makes the plan of taking back a run and opens its dialog.
 func (e *env) askRollback(run string) tea.Cmd {
 	e.looking()
-	return func() tea.Msg {
+	return e.await("roll back "+run, func() tea.Msg {
 		ctx, cancel := context.WithTimeout(e.ctx, planTime)
 		defer cancel()
 		plan, err := e.backend.PlanRollback(ctx, run)
@@ -190,5 +207,5 @@ func (e *env) askRollback(run string) tea.Cmd {
 			return noticeMsg{"roll back run " + run, err}
 		}
 		return planMsg{plan: plan, start: func(ctx context.Context, shown ops.Plan) error { return e.backend.Rollback(ctx, run, shown) }}
-	}
+	})
 }

@@ -46,3 +46,60 @@ func TestLeavingClosesTheScreenThatWasLeft(t *testing.T) {
 		t.Errorf("%d screens; want the pair alone", len(a.stack))
 	}
 }
+
+// Who presses a key again because nothing has come yet gets one answer, and who has asked for
+// something else meanwhile gets that.
+func TestWhatIsAskedForTwiceComesOnce(t *testing.T) {
+	f := newFake(calm())
+	a := newConsole(f, 120, 40)
+	var asked []tea.Cmd
+	typed := func(keys ...string) {
+		for _, k := range keys {
+			_, cmd := a.Update(key(k))
+			asked = append(asked, cmd)
+		}
+	}
+	answer := func() {
+		for _, cmd := range asked {
+			settle(a, cmd)
+		}
+		asked = nil
+	}
+	top := func(want string) {
+		t.Helper()
+		switch s := a.top().(type) {
+		case *confirmDialog:
+			if len(a.stack) != 2 || s.plan.Title != want {
+				t.Errorf("%d screens, the top one is the dialog of %q; want %q over the pair", len(a.stack), s.plan.Title, want)
+			}
+		case *noticeBox:
+			if len(a.stack) != 2 || s.title != want {
+				t.Errorf("%d screens, the top one is the notice %q; want %q over the pair", len(a.stack), s.title, want)
+			}
+		default:
+			t.Errorf("the top screen is a %T; want %q", s, want)
+		}
+	}
+	typed("d", "d", "d")
+	answer()
+	top("drain BLUE")
+	typed("esc", "d", "r")
+	answer()
+	top("restart BLUE")
+	if n := len(f.requests); n != 3 {
+		t.Errorf("%d plans were made; want 3: %v", n, f.requests)
+	}
+	typed("esc")
+	f.shellErr = errors.New("no answer")
+	typed("s", "s")
+	answer()
+	top("shell on BLUE")
+	typed("esc", "s")
+	f.shellErr = nil
+	typed("d") // a shell that comes late is closed
+	answer()
+	top("drain BLUE")
+	if len(f.shells) != 2 || f.closed != 1 {
+		t.Errorf("%d shells were opened, %d of them closed; want 2, and the late one closed", len(f.shells), f.closed)
+	}
+}

@@ -64,7 +64,7 @@ func (a *App) shell(side ops.Side, service string) tea.Cmd {
 		return a.open(box)
 	}
 	a.say(style.Soft, "opening a "+title+" "+style.Ellipsis)
-	return join
+	return e.await(title, join)
 }
 
 // join hands the terminal to a shell, unless the operator has gone elsewhere in the meantime, or

@@ -127,7 +127,7 @@ func TestE2EKillConsole(t *testing.T) {
 	c.press("tab", "down", "space", "space", "down", "space") // marking goes one down; tcs is two below profile
 	c.press("r")
 	c.see("3 services of GREEN restart in start order", "to go on")
-	id := e.confirmed(c)
+	id := e.confirmed(c, "")
 	e.reached(id, intent("restart-reference"))
 	c.kill()
 	if pid, live := journal.Owner(e.runDir(id)); !live {
@@ -268,7 +268,8 @@ func TestE2ESecondConsole(t *testing.T) {
 	if code, out := e.at(grace, "run", "drain", "green", "--yes"); code != exitRefused || !strings.Contains(out, "ada") {
 		e.Errorf("a second run: exit code %d: %s", code, out)
 	}
-	e.typing(watch, "d", "a run is under way")
+	watch.press("d")
+	watch.see("a run is under way")
 	watch.press("v")
 	watch.see("by ada@desk1", "BLUE")
 	run := e.ended(id, ops.OutcomeDone)

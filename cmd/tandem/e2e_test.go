@@ -137,32 +137,14 @@ func (e *e2e) consoleAt(s *seat, args ...string) *terminal {
 	return c
 }
 
-// typing presses a key until the screen shows the text. Dialogs swallow what is typed
-// right after they open, so once may not be enough; what is typed too often has no meaning
-// where it then arrives.
-func (e *e2e) typing(c *terminal, key, text string) {
-	e.Helper()
-	e.eventually(text+" after "+key, patience, func() error {
-		screen, changed := c.text()
-		if strings.Contains(screen, text) {
-			return nil
-		}
-		c.press(key)
-		select {
-		case <-changed:
-		case <-c.ended:
-			e.Fatalf("tandem ended (%v)", c.err)
-		case <-time.After(300 * time.Millisecond):
-		}
-		return fmt.Errorf("the screen has no %q", text)
-	})
-}
-
-// confirmed starts the plan of the dialog that is open, and returns the run once the
-// journal has it.
-func (e *e2e) confirmed(c *terminal) string {
+// confirmed starts the plan of the dialog that is open, with y or, where one is asked for, by
+// typing a name, and returns the run once the journal has it.
+func (e *e2e) confirmed(c *terminal, name string) string {
 	e.Helper()
 	known := len(e.runs())
+	if name != "" { // what the first moments of the dialog left of it is taken away first (ctrl+u)
+		c.insist("\x15"+name, false, "to go on: ")
+	}
 	id := ""
 	e.eventually("a run", patience, func() error {
 		runs := e.runs()
@@ -170,33 +152,12 @@ func (e *e2e) confirmed(c *terminal) string {
 			id = runs[0].ID
 			return nil
 		}
-		if e.every(500 * time.Millisecond) {
+		if name == "" && e.every(500*time.Millisecond) {
 			c.press("y") // swallowed while the dialog is new, without meaning once the run has begun
 		}
 		return errors.New("no new run is recorded")
 	})
 	return id
-}
-
-// typeName types the name that a destructive plan asks for. Its first letter may be
-// swallowed while the dialog is new, so it is typed until it is there, and no more than once.
-func (e *e2e) typeName(c *terminal, name string) {
-	e.Helper()
-	const prompt = "to go on: "
-	e.eventually("the first letter of "+name, patience, func() error {
-		screen, _ := c.text()
-		_, typed, _ := strings.Cut(screen, prompt)
-		switch {
-		case strings.HasPrefix(typed, name[:1]+name[:1]):
-			c.press("backspace")
-		case strings.HasPrefix(typed, name[:1]):
-			return nil
-		case e.every(500 * time.Millisecond):
-			c.press(name[:1])
-		}
-		return errors.New("it is not there")
-	})
-	c.press(name[1:])
 }
 
 // every tells whether a key may be typed once more.

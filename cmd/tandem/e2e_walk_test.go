@@ -61,7 +61,7 @@ func (e *e2e) walkDrain(c *terminal) {
 		"set server tis-api/green state maint", "traffic: yes, exactly as it is now", "to go on", "Cancel")
 	held := e.hold(e.Context(), 12, 8*time.Second)
 	e.eventually("sessions on green", patience, e.sessions(ops.Green, 3))
-	id := e.confirmed(c)
+	id := e.confirmed(c, "")
 	c.see("draining")
 	e.isServer(ops.Green, "DRAIN")
 	run := e.ended(id, ops.OutcomeDone)
@@ -86,7 +86,7 @@ func (e *e2e) walkRestart(c *terminal) {
 	before, blue := e.containers(ops.Green), e.containers(ops.Blue)
 	c.press("r")
 	c.see("GREEN is out and stays out: traffic does not change.", "8 services of GREEN restart in start order", "to go on")
-	run := e.ended(e.confirmed(c), ops.OutcomeDone)
+	run := e.ended(e.confirmed(c, ""), ops.OutcomeDone)
 	e.inOrder(&run, before, ops.Green)
 	for name, now := range e.containers(ops.Blue) {
 		if !now.State.StartedAt.Equal(blue[name].State.StartedAt) {
@@ -131,7 +131,7 @@ func (e *e2e) walkPutBack(c *terminal) {
 	e.Helper()
 	c.press("u")
 	c.see("Put back", "set server tis/green state ready", "to go on")
-	run := e.ended(e.confirmed(c), ops.OutcomeDone)
+	run := e.ended(e.confirmed(c, ""), ops.OutcomeDone)
 	e.isServer(ops.Green, "UP")
 	back := step(e, &run, "put-back")
 	if changed := e.changed(ops.Green); changed.Before(back.Started.Add(-2*time.Second)) || changed.After(back.Ended.Add(2*time.Second)) {
@@ -151,9 +151,9 @@ func (e *e2e) walkRollback(c *terminal) {
 	c.press("b")
 	c.see("tcs to an image that is on GREEN", rig.Tags[1], rig.Tags[2], "in use", "an earlier run, its steps taken back")
 	c.press("down")
-	e.typing(c, "enter", "tcs goes from tis/tcs:"+rig.Tags[0]+" to tis/tcs:"+rig.Tags[1])
-	e.typeName(c, "green") // containers are made anew: y is not enough
-	run := e.ended(e.confirmed(c), ops.OutcomeDone)
+	c.insist("enter", true, "looking at both sides afresh") // the list is new: enter may be swallowed
+	c.see("tcs goes from tis/tcs:" + rig.Tags[0] + " to tis/tcs:" + rig.Tags[1])
+	run := e.ended(e.confirmed(c, "green"), ops.OutcomeDone) // containers are made anew: y is not enough
 	after := e.containers(ops.Green)
 	for name, now := range after {
 		switch was := before[name]; {
@@ -218,8 +218,9 @@ func TestE2EReadOnly(t *testing.T) {
 	since, state := time.Now(), e.shown()
 	c := e.console("--read-only")
 	c.see("2 of 2 in service", "READ-ONLY")
-	for _, key := range []string{"d", "u", "r", "b", "c"} {
-		e.typing(c, key, "read-only")
+	for key, words := range map[string]string{"d": "drain", "u": "put back", "r": "restart", "b": "roll back", "c": "canary"} {
+		c.press(key)
+		c.see(words + ": not now, read-only")
 	}
 	c.press("ctrl+o")
 	c.see("started with --read-only")
@@ -359,8 +360,10 @@ func TestE2EShell(t *testing.T) {
 	c.see("blue 42 40 120")
 	c.press("exit 3", "enter")
 	c.see("2 of 2 in service", "shell on BLUE closed, exit status 3")
-	e.typing(c, "x", "its image has no shell") // that of the rig is one program
-	c.insist("esc", false, "its image has no shell")
+	c.press("x")
+	c.see("its image has no shell") // that of the rig is one program
+	c.press("esc")
+	c.gone("its image has no shell")
 
 	c.press("enter")
 	c.see("differs: env SIDE", "ok: 200 OK", " MiB of ", "8080/tcp")

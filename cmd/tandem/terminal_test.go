@@ -183,16 +183,17 @@ func (c *terminal) gone(text string) {
 	c.until("no "+text, func(screen string) bool { return !strings.Contains(screen, text) })
 }
 
-// insist types a key until all the texts are on the screen, or none of them. It waits a
-// little between two keys, so that one too many is rare, and harmless where it is used.
+// insist types a key until all the texts are on the screen, or none of them. It waits between
+// two keys, longer each time, so that one too many is rare, and harmless where it is used.
 func (c *terminal) insist(key string, there bool, texts ...string) {
 	c.t.Helper()
 	reached := func(screen string) bool {
 		return !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(screen, text) != there })
 	}
-	for deadline := time.Now().Add(patience); ; {
+	pause := 500 * time.Millisecond
+	for deadline := time.Now().Add(patience); ; pause *= 2 {
 		c.press(key)
-		again := time.After(500 * time.Millisecond)
+		again := time.After(pause)
 		for waiting := true; waiting; {
 			screen, changed := c.text()
 			if reached(screen) {

@@ -55,6 +55,9 @@ type Command struct {
 	// Mutates says that the command changes something: a read-only host refuses it with
 	// ErrReadOnly before anything is sent.
 	Mutates bool
+	// Fenced says that the command makes sure on the host itself that it may: a script of the
+	// lock.
+	Fenced bool
 }
 
 // ExitError is a command that ended with another status than 0.

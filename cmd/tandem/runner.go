@@ -63,6 +63,14 @@ func (s *session) journal(id, mode string) (*journal.Journal, error) {
 	return journal.Open(s.runDir(id))
 }
 
+// fence keeps what waited for a host to answer from being done there when the run has been
+// taken over meanwhile.
+func (s *session) fence() {
+	for side, host := range s.hosts {
+		host.SetFence(s.locker.Fence(side))
+	}
+}
+
 func (s *session) runnerConfig(id string, pid int, j *journal.Journal, handed order) runner.Config {
 	info := ops.LockInfo{Run: id, By: s.user, From: s.machine, PID: pid, Since: time.Now().UTC()}
 	return runner.Config{
@@ -84,6 +92,7 @@ func (s *session) carryOut(ctx context.Context, mode string, handed order, cfg r
 	if err != nil {
 		return "", err
 	}
+	s.fence()
 	info := &cfg.Env.Run
 	info.Op, info.Side, info.Both, info.Reason = plan.Request.Op, plan.Request.Side, plan.Request.Both, plan.Request.Reason
 	defer s.closeLock()

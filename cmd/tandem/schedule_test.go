@@ -264,6 +264,14 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 				{What: "kill", On: "event", Count: 277},
 				{What: "kill", On: "event", Count: 2, After: 300 * time.Millisecond},
 			}},
+		"overtaken while an act waits for its host": {Start: ops.StartCompose,
+			Then: []turn{{Wait: 3 * time.Second}, {Elsewhere: true, Wait: 90 * time.Second, Back: true}, {Wait: 3 * time.Second}}, Faults: []fault{
+				{What: "apart", On: "event", Count: 206, For: 30 * time.Second},
+			}},
+		"a host is cut off right after the lock was taken": {Start: ops.StartCompose, Pools: "move",
+			Then: []turn{{Elsewhere: true, Wait: 3 * time.Second}, {Elsewhere: true}}, Faults: []fault{
+				{What: "cable", Side: ops.Blue, On: "change", Count: 12, After: 10 * time.Millisecond, For: 2 * time.Minute},
+			}},
 		"the balancer forgets what is out": {Start: ops.StartCompose, Pools: "cut-off", Then: []turn{back}, Faults: []fault{
 			{What: "balancer", On: "change", Count: 29, After: 300 * time.Millisecond},
 			{What: "apart", On: "event", Count: 56, For: 8 * time.Second},

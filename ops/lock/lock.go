@@ -92,16 +92,14 @@ func (l *Lock) Take(ctx context.Context, info ops.LockInfo, allowMissing bool) (
 	seen := l.read(ctx)
 	first := true
 	for _, side := range ops.Sides {
-		switch at := seen[side]; {
-		case at.mark != nil && at.mark.Run != info.Run:
-			return nil, heldBy(side, *at.mark)
-		case at.mark != nil && !info.Replaces(*at.mark):
-			return nil, moved(side, *at.mark, false)
-		case at.mark != nil:
-			first = false
-		case at.last != nil && at.last.Run == info.Run && !info.Replaces(*at.last):
-			return nil, moved(side, *at.last, true)
+		at := seen[side]
+		if at.last != nil && cutShort(seen, *at.last) {
+			at.last = nil
 		}
+		if err := against(side, at, info); err != nil {
+			return nil, err
+		}
+		first = first && at.mark == nil
 	}
 	var taken, missing []ops.Side
 	defer func() { l.leaveOut(missing) }()
@@ -143,6 +141,17 @@ func (l *Lock) leaveOut(missing []ops.Side) {
 	for _, side := range missing {
 		l.missing[side] = true
 	}
+}
+
+// cutShort tells whether whoever released the mark of a run on one host has left it on another:
+// the release was cut short, and the run has not come to its end.
+func cutShort(seen map[ops.Side]sight, last ops.LockInfo) bool {
+	for _, at := range seen {
+		if at.mark != nil && at.mark.Run == last.Run && at.mark.Owner() == last.Owner() {
+			return true
+		}
+	}
+	return false
 }
 
 // takeOn makes the mark on one host, or replaces the one with the owner.json that was seen.
@@ -200,8 +209,20 @@ func (l *Lock) giveBack(ctx context.Context, info ops.LockInfo) error {
 // Release implements ops.Locker. A side that did not answer Take is tried, but need not answer:
 // the mark of a former owner of the run may be there. Elsewhere only a mark of whoever took it
 // through this Lock goes: the run may have been resumed from another machine.
+//
+// Where a host does not answer that has to, the mark stays on the other, too: of a run that ends
+// half here and half there, nobody else could tell whether it has.
 func (l *Lock) Release(ctx context.Context, run string) error {
 	var errs []error
+	seen := l.read(ctx)
+	for _, side := range ops.Sides {
+		if at := seen[side]; at.err != nil && !l.leftOut(side) {
+			errs = append(errs, at.err)
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
 	for _, side := range ops.Sides {
 		host := l.hosts[side]
 		if host == nil {
@@ -294,18 +315,7 @@ func (l *Lock) read(ctx context.Context) map[ops.Side]sight {
 	var wg sync.WaitGroup
 	for side, host := range l.hosts {
 		wg.Go(func() {
-			at := sight{}
-			word, rest, err := l.script(ctx, host, false, nil, showScript)
-			var last ops.LockInfo
-			switch {
-			case err != nil:
-				at.err = ops.AsProblem(err, "reading the lock", side)
-			case word != "free":
-				_, owner, _ := strings.Cut(rest, "\n")
-				at.mark, at.text = mark(rest), strings.TrimRight(owner, "\n")
-			case json.Unmarshal([]byte(rest), &last) == nil:
-				at.last = &last
-			}
+			at := l.readOn(ctx, side, host.Exec)
 			mu.Lock()
 			defer mu.Unlock()
 			seen[side] = at
@@ -313,6 +323,54 @@ func (l *Lock) read(ctx context.Context) map[ops.Side]sight {
 	}
 	wg.Wait()
 	return seen
+}
+
+func (l *Lock) readOn(ctx context.Context, side ops.Side, exec execFunc) (at sight) {
+	word, rest, err := l.scriptBy(ctx, exec, false, nil, showScript)
+	var last ops.LockInfo
+	switch {
+	case err != nil:
+		at.err = ops.AsProblem(err, "reading the lock", side)
+	case word != "free":
+		_, owner, _ := strings.Cut(rest, "\n")
+		at.mark, at.text = mark(rest), strings.TrimRight(owner, "\n")
+	case json.Unmarshal([]byte(rest), &last) == nil:
+		at.last = &last
+	}
+	return at
+}
+
+// Fence is for a host through which a run acts, see [remote.Fence]: once this process has taken
+// the lock, nothing is changed over a new connection where the mark is somebody else's, or
+// somebody else has brought the run to its end. A host without a mark says nothing: it may not
+// have answered when the lock was taken.
+func (l *Lock) Fence(side ops.Side) func(context.Context, func(context.Context, ops.Command) ([]byte, error)) error {
+	return func(ctx context.Context, exec func(context.Context, ops.Command) ([]byte, error)) error {
+		l.mu.Lock()
+		owner := l.owner
+		l.mu.Unlock()
+		if owner.Run == "" {
+			return nil
+		}
+		at := l.readOn(ctx, side, exec)
+		if at.err != nil {
+			return at.err
+		}
+		return against(side, at, owner)
+	}
+}
+
+// against is what a host shows that stands against an owner.
+func against(side ops.Side, at sight, owner ops.LockInfo) error {
+	switch {
+	case at.mark != nil && at.mark.Run != owner.Run:
+		return heldBy(side, *at.mark)
+	case at.mark != nil && !owner.Replaces(*at.mark):
+		return moved(side, *at.mark, false)
+	case at.last != nil && at.last.Run == owner.Run && !owner.Replaces(*at.last):
+		return moved(side, *at.last, true)
+	}
+	return nil
 }
 
 // mark reads a run id and owner.json. The id counts: the rest may be missing or torn, as in

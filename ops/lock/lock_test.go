@@ -80,6 +80,70 @@ func TestTakeShowRelease(t *testing.T) {
 	}
 }
 
+// A release that one host does not hear of leaves the other as it is; where it was cut short all
+// the same, whoever finds the rest left alone may go on.
+func TestReleaseIsWhole(t *testing.T) {
+	blue, green, hosts := newPair(t)
+	l := newLock(t, hosts)
+	take(t, l, "r1")
+	blue.setDown(true)
+	if err := l.Release(t.Context(), "r1"); !errors.Is(err, ops.ErrUnreachable) || !green.frozen() {
+		t.Errorf("released with blue down: %v, green frozen: %v", err, green.frozen())
+	}
+	if err := newLock(t, map[ops.Side]ops.Host{ops.Green: green}).Release(t.Context(), "r1"); err != nil || green.frozen() {
+		t.Fatalf("releasing green alone: %v", err)
+	}
+	blue.setDown(false)
+	held, err := l.Held(t.Context())
+	if err != nil || held[ops.Blue] == nil {
+		t.Fatal(held, err)
+	}
+	next := info("r1")
+	next.By, next.From = "bob", "desk"
+	if _, err := newLock(t, hosts).Take(t.Context(), next, false); !errors.As(err, new(*ops.MovedError)) {
+		t.Errorf("taken from somebody who was not found left alone: %v", err)
+	}
+	next.Former = []ops.LockInfo{*held[ops.Blue]}
+	if _, err := newLock(t, hosts).Take(t.Context(), next, false); err != nil || !blue.frozen() || !green.frozen() {
+		t.Errorf("taken from who was: %v, frozen: %v %v", err, blue.frozen(), green.frozen())
+	}
+}
+
+func TestFence(t *testing.T) {
+	blue, green, hosts := newPair(t)
+	l := newLock(t, hosts)
+	fence := func(what string, want any) {
+		t.Helper()
+		err := l.Fence(ops.Green)(t.Context(), green.Exec)
+		if want == nil && err != nil || want != nil && !errors.As(err, want) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	fence("nothing was taken", nil)
+	take(t, l, "r1")
+	fence("the mark is ours", nil)
+	other := info("r1")
+	other.From, other.Former = "desk", []ops.LockInfo{info("r1")}
+	far := newLock(t, hosts)
+	if _, err := far.Take(t.Context(), other, false); err != nil {
+		t.Fatal(err)
+	}
+	fence("another process goes on", new(*ops.MovedError))
+	if err := far.Release(t.Context(), "r1"); err != nil {
+		t.Fatal(err)
+	}
+	fence("another process has brought it to its end", new(*ops.MovedError))
+	take(t, newLock(t, hosts), "r2")
+	fence("another run", new(*ops.HeldError))
+	green.setDown(true)
+	if err := l.Fence(ops.Green)(t.Context(), green.Exec); !errors.Is(err, ops.ErrUnreachable) {
+		t.Errorf("the host does not answer: %v", err)
+	}
+	if !blue.frozen() {
+		t.Error("the fence has changed something")
+	}
+}
+
 func TestOnlyChangesArePrivilegedAndMutate(t *testing.T) {
 	blue, _, hosts := newPair(t)
 	l := newLock(t, hosts)

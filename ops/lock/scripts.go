@@ -135,12 +135,18 @@ echo broken
 `
 )
 
+type execFunc = func(context.Context, ops.Command) ([]byte, error)
+
 // script runs one of the scripts on a host and returns its word and what follows it.
 func (l *Lock) script(ctx context.Context, host ops.Host, mutates bool, stdin io.Reader, text string, args ...string) (word, rest string, err error) {
+	return l.scriptBy(ctx, host.Exec, mutates, stdin, text, args...)
+}
+
+func (l *Lock) scriptBy(ctx context.Context, exec execFunc, mutates bool, stdin io.Reader, text string, args ...string) (word, rest string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.opt.Timeout)
 	defer cancel()
-	out, err := host.Exec(ctx, ops.Command{
-		Args: append([]string{"sh", "-c", text, "tandem-lock", l.opt.Base}, args...), Privileged: mutates, Mutates: mutates, Stdin: stdin,
+	out, err := exec(ctx, ops.Command{
+		Args: append([]string{"sh", "-c", text, "tandem-lock", l.opt.Base}, args...), Privileged: mutates, Mutates: mutates, Fenced: true, Stdin: stdin,
 	})
 	if err != nil {
 		return "", "", err

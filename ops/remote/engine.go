@@ -94,7 +94,12 @@ func (l *dockerLink) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
-		if err := l.host.gate(req.Method + " " + req.URL.Path); err != nil {
+		doing := req.Method + " " + req.URL.Path
+		err := l.host.gate(doing)
+		if err == nil {
+			err = l.host.mayChange(req.Context(), l.conn, doing)
+		}
+		if err != nil {
 			if req.Body != nil {
 				req.Body.Close()
 			}

@@ -73,6 +73,16 @@ func (h *Host) Exec(ctx context.Context, cmd ops.Command) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cmd.Mutates && !cmd.Fenced {
+		if err := h.mayChange(ctx, c, doing); err != nil {
+			return nil, err
+		}
+	}
+	return h.execOn(ctx, c, cmd)
+}
+
+// execOn runs a command on a connection.
+func (h *Host) execOn(ctx context.Context, c *conn, cmd ops.Command) (_ []byte, err error) {
 	args := cmd.Args
 	if cmd.Privileged {
 		if args, err = h.withSudo(ctx, c, args); err != nil {
@@ -80,7 +90,7 @@ func (h *Host) Exec(ctx context.Context, cmd ops.Command) ([]byte, error) {
 		}
 	}
 	out, err := h.run(ctx, c, args, cmd)
-	return out, h.execProblem(c, doing, cmd, err)
+	return out, h.execProblem(c, "running "+strings.Join(shown(cmd.Args), " "), cmd, err)
 }
 
 // withSudo puts sudo before a command where the user needs it.

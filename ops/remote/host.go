@@ -78,6 +78,7 @@ type Host struct {
 	retry      *time.Timer
 	wait       *backoff.ExponentialBackOff
 	sudo       *bool // whether privileged commands need sudo, once known
+	fence      Fence // nil: none
 
 	engineMu sync.Mutex
 	link     *dockerLink
@@ -154,6 +155,35 @@ func (h *Host) gate(doing string) error {
 		return nil
 	}
 	return &ops.Problem{Doing: doing, Side: h.target.Side, Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
+}
+
+// Fence is asked on every new connection, before the first change that goes over it, whether
+// changes may still be made; exec runs a command on that very connection. What was waiting for a
+// host to answer again may have been overtaken meanwhile.
+type Fence func(ctx context.Context, exec func(context.Context, ops.Command) ([]byte, error)) error
+
+// SetFence has changes asked for. It holds for connections from now on.
+func (h *Host) SetFence(f Fence) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fence = f
+}
+
+// mayChange asks the fence, once a connection.
+func (h *Host) mayChange(ctx context.Context, c *conn, doing string) error {
+	h.mu.Lock()
+	fence := h.fence
+	h.mu.Unlock()
+	if fence == nil || c.fenced.Load() {
+		return nil
+	}
+	err := fence(ctx, func(ctx context.Context, cmd ops.Command) ([]byte, error) { return h.execOn(ctx, c, cmd) })
+	if err != nil {
+		p := ops.AsProblem(err, "", "")
+		return h.say(doing, p.Err, p.Hint)
+	}
+	c.fenced.Store(true)
+	return nil
 }
 
 // say makes a Problem of this host.

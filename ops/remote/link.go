@@ -37,6 +37,7 @@ type conn struct {
 	way      atomic.Int32 // a way: how the engine is reached
 	// searching is held by the one who looks for another way.
 	searching chan struct{}
+	fenced    atomic.Bool // the fence lets changes through
 }
 
 func newConn() *conn {

@@ -50,6 +50,7 @@ func (r *run) undo(ctx context.Context, s ops.PlannedStep) error {
 	case errors.Is(err, ops.ErrNoUndo):
 		return r.append(ops.Event{Kind: ops.EvNoUndo, Step: s.ID})
 	}
+	err = r.overtaken(err)
 	if h := r.patient(s, how.Title, how.Risk, how.Guards, err); h != nil {
 		return h
 	}

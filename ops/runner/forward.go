@@ -130,6 +130,7 @@ func (r *run) do(ctx context.Context, s ops.PlannedStep) error {
 		err = safely(func() error { return s.Step.Verify(ctx, r.env(s.ID)) })
 	}
 	if err != nil {
+		err = r.overtaken(err)
 		if h := r.unanswered(s, s.Step.Title(), err); h != nil {
 			return h
 		}

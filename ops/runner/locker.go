@@ -217,6 +217,16 @@ func (r *run) givesWay(moved *ops.MovedError) error {
 	return &ops.Problem{Doing: "checking the lock before acting", Side: moved.Side, Err: moved, Hint: "follow it there, or stop it there before it is resumed here"}
 }
 
+// overtaken ends this runner where an act found that another process took over while it waited
+// for its host.
+func (r *run) overtaken(err error) error {
+	moved := (*ops.MovedError)(nil)
+	if r.elsewhere() == nil && errors.As(err, &moved) {
+		return errors.Join(r.givesWay(moved), err)
+	}
+	return err
+}
+
 func notHeld(side ops.Side, err error) error {
 	return &ops.Problem{Doing: "checking the lock before acting", Side: side, Err: err,
 		Hint: "see `tandem lock show`; when nobody else is at work, resume or roll back"}

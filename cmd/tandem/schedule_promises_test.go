@@ -24,24 +24,26 @@ const grace = time.Second
 //
 // The time in which the world itself took the other side away does not count by itself: a
 // power loss, a cut cable, a stopped engine, a restarted balancer may leave no side in
-// service at all. But once that has lasted for grace, whatever we do then is by our hand.
+// service at all. But once that has lasted for grace, whatever we do then is by our hand; and where
+// somebody asked the balancer for it, that is known at once.
 func (tr *trial) checkServed() {
 	trace := tr.lab.Trace()
-	// stood tells whether the side has been (or not been) in service for grace at that time.
+	// stood tells whether the side has been (or not been) in service for grace at that time, or was
+	// taken out by request.
 	stood := func(side string, serves bool, at time.Time) bool {
-		now, since := "", time.Time{}
+		now, since, asked := "", time.Time{}, false
 		for _, t := range trace {
 			if t.At.After(at) {
 				break
 			}
 			if t.Side == side && (t.State == "in-service") != (now == "in-service") || now == "" && t.Side == side {
-				since = t.At
+				since, asked = t.At, t.Asked
 			}
 			if t.Side == side {
 				now = t.State
 			}
 		}
-		return (now == "in-service") == serves && (at.Sub(since) >= grace || now == "")
+		return (now == "in-service") == serves && (at.Sub(since) >= grace || now == "" || asked && !serves)
 	}
 	for _, t := range trace {
 		if t.Asked && t.State != "in-service" && stood(peerOf(t.Side), false, t.At) && !t.At.Before(tr.began) {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -89,6 +90,21 @@ func TestResumedElsewhere(t *testing.T) {
 		if first.outcome != ops.OutcomeStopped || !w.free() || len(w.wrong) > 0 {
 			t.Errorf("%s: %v, locks %v, %v", first.outcome, first.err, w.locks, w.wrong)
 		}
+	})
+	t.Run("an act finds it out", func(t *testing.T) { // it had waited for its host, see lock.Fence
+		patiently(t, func(t *testing.T, w *world, b *bench) {
+			w.faults["b/overtaken"] = 1
+			err := b.want(t, Start, ops.OutcomeStopped)
+			if moved := (*ops.MovedError)(nil); !errors.As(err, &moved) {
+				t.Errorf("ended with %v", err)
+			}
+			if says := b.texts(ops.EvSay); !slices.Contains(says, "run r1 goes on from desk: stopping here") {
+				t.Errorf("it says %q", says)
+			}
+			if w.free() {
+				t.Error("the lock was given back, which is the other's")
+			}
+		})
 	})
 	t.Run("and still under way there", func(t *testing.T) {
 		patiently(t, func(t *testing.T, w *world, b *bench) {

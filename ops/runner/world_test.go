@@ -318,6 +318,9 @@ func (f *fake) Do(ctx context.Context, env ops.Env) error {
 	prior := map[string]int{}
 	if err := f.world.act(ctx, func() error {
 		f.expect()
+		if f.world.fault(f.ID+"/overtaken") != nil {
+			return &ops.MovedError{Side: ops.Green, Info: ops.LockInfo{Run: env.Run.Run, From: "desk"}}
+		}
 		if f.Level != ops.Harmless && (f.world.locks[ops.Blue] != env.Run.Run || f.world.owners[ops.Blue] != env.Run.Owner()) {
 			f.world.wrong = append(f.world.wrong, f.ID+" acted without the lock")
 		}

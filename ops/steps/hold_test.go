@@ -18,6 +18,7 @@ const holdID = "04-hold"
 // house puts onto green a service of two containers, one of which has to be killed to end,
 // a job that has ended and a container of neither.
 func house(w *world) Hold {
+	w.balancer.traffic[ops.Green] = ops.Out
 	e := w.hosts[ops.Green].engine
 	e.deafTo = map[string]bool{"tcs-2": true}
 	var h Hold

@@ -204,6 +204,7 @@ func (s Start) Do(ctx context.Context, env ops.Env) error {
 	if err := env.Log.Record(keyBegun, env.Now()); err != nil {
 		return fmt.Errorf("recording the start: %w", err)
 	}
+	tryKeepOut(ctx, env, s.Side)
 	engine, all, err := list(ctx, env, s.Side)
 	if err != nil {
 		return err

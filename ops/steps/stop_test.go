@@ -14,7 +14,6 @@ const stopID = "05-stop"
 func stopOf(t *testing.T, w *world) Stop {
 	t.Helper()
 	h := house(w)
-	w.balancer.traffic[ops.Green] = ops.Out
 	must(t, h.Do(t.Context(), w.envOf(holdID)))
 	w.calls, w.acts = nil, 0
 	return Stop{Side: ops.Green, Service: ops.Service{Name: "tcs"}, Containers: h.Containers[:2], From: holdID, Stop: 10 * time.Second, Within: time.Minute}

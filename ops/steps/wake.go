@@ -98,6 +98,7 @@ func (w Wake) Do(ctx context.Context, env ops.Env) error {
 	if _, err := w.ran(env); err != nil { // all are recorded
 		return err
 	}
+	tryKeepOut(ctx, env, w.Side)
 	ran, err := startAgain(ctx, env, w.Side, w.From, w.Containers)
 	if err != nil || len(ran) == 0 || w.Unready {
 		return err

@@ -171,6 +171,7 @@ func holding(t *testing.T, w *world, containers, others []Was) {
 // removal leaves a side as it is before its services start: recorded, held, removed.
 func removal(t *testing.T, w *world) (ops.Service, []Was) {
 	t.Helper()
+	w.balancer.traffic[ops.Green] = ops.Out
 	svc, was := two(w, "healthy")
 	e := w.hosts[ops.Green].engine
 	for i, c := range e.containers {

@@ -261,8 +261,8 @@ var table = []Binding{
 	{Keys: []string{"esc"}, Show: "esc", Words: "clear", Help: "Show every service again.", Group: dialogs, Scopes: []Scope{inFilter}, Action: actBack, Bar: true},
 	{Keys: []string{"enter"}, Show: "enter", Words: "choose", Help: "Choose, where that changes nothing yet.", Group: dialogs, Scopes: []Scope{inChoose, inPalette, inNotice, inList, inDetails, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky}, Action: actAccept},
 	{Keys: []string{"esc"}, Show: "esc", Words: "back", Help: "Close, or cancel.", Group: dialogs, Scopes: []Scope{inPair, inReplay, inPalette, inList, inDetails, inLogs, inTimeline}, Action: actBack},
-	{Keys: []string{"esc"}, Show: "esc", Words: "cancel", Scopes: []Scope{inConfirm, inNamed, inTyped, inAsk, inRisky, inChoose}, Action: actBack},
-	{Keys: []string{"esc"}, Show: "esc", Words: "close", Scopes: []Scope{inRefused, inNotice}, Action: actBack},
+	{Keys: []string{"esc"}, Show: "esc", Words: "cancel", Scopes: []Scope{inConfirm, inNamed, inTyped, inAsk, inChoose}, Action: actBack},
+	{Keys: []string{"esc"}, Show: "esc", Words: "close", Scopes: []Scope{inRefused, inRisky, inNotice}, Action: actBack},
 
 	{Keys: []string{"ctrl+o"}, Show: "^o", Words: "read-only", Help: "Switch read-only on or off: nothing can be changed while it is on.", Group: console, Scopes: []Scope{anywhere}, Action: actReadOnly},
 	{Keys: []string{"ctrl+p"}, Show: "^p", Words: "presenter", Help: "For an audience: hide hosts and addresses, show the keys typed.", Group: console, Scopes: []Scope{inPair, inList, inDetails, inRun, inReplay, inLogs, inTimeline, inNotice, inConfirm, inNamed, inTyped, inAsk, inRefused, inRisky, inChoose, inFilter}, Action: actPresent},

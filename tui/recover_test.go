@@ -322,6 +322,27 @@ func peerLost() *ops.Run {
 	})
 }
 
+// keptBack is a run that was told to stop while something kept its next step from acting.
+func keptBack() *ops.Run {
+	r := peerLost()
+	s := &r.Steps[20]
+	s.Started, s.Text = ago(time.Minute), r.PauseText
+	s.Checks = []ops.Check{{Guard: "side-fresh", State: ops.Pass}, {Guard: "peer-in-service", State: ops.Fail, Text: "BLUE is down, not in service", Hint: "look at BLUE: l shows its logs"}}
+	r.Paused, r.PauseText = false, ""
+	return ended(r, ops.OutcomeStopped)
+}
+
+// canaryFailed is a run whose canary failed on a side: BLUE, before GREEN was drained, or GREEN,
+// before it was to be put back.
+func canaryFailed(side ops.Side) *ops.Run {
+	at := slices.IndexFunc(recoveryAt(0, 0, nil).Steps, func(s ops.RunStep) bool { return s.Doc.Kind == "canary" && s.Doc.Side == side })
+	return ended(recoveryAt(at, 1, func(r *ops.Run) {
+		s := &r.Steps[at]
+		s.Phase, s.Ended, s.Text = ops.Failed, ago(30*time.Second), "starting a new container: no such runtime"
+		s.Risks = []ops.Risk{{Guard: "side-canary", Side: side}, {Guard: "peer-canary", Side: side.Peer()}}
+	}), ops.OutcomeFailed)
+}
+
 func questioned() *ops.Run {
 	return recoveryAt(secondStart, 0, func(r *ops.Run) { paused(r, secondStart, goOn(ops.Green)) })
 }
@@ -369,6 +390,7 @@ func TestRecoverRunFrames(t *testing.T) {
 		{name: "question", run: questioned},
 		{name: "question put off", run: questioned, keys: []string{"esc"}},
 		{name: "failed service", run: unready},
+		{name: "kept back", run: keptBack, set: func(f *fake) { f.snap.Balancer.Blue.Traffic = ops.Down }},
 		{name: "skip", run: unready, keys: append([]string{"a", pause}, typing("tcs is not used at night")...)},
 		{name: "summary", run: middle, end: recovered},
 	} {

@@ -16,7 +16,7 @@ import (
 // stopped at, and for the side's name. Keys typed before it could be read are swallowed.
 type riskBox struct {
 	*env
-	what   string // the step that is passed over
+	what   string // is done with the step
 	risks  []ops.Risk
 	resume func([]ops.Risk) tea.Cmd
 	form   acceptForm
@@ -29,7 +29,10 @@ func newRisk(e *env, run *ops.Run, resume func([]ops.Risk) tea.Cmd) screen {
 		b.risks = append(b.risks, run.Bind(ops.Risk{Guard: guard})...)
 	}
 	if s := failedStep(run); s != nil {
-		b.what = s.Doc.Title
+		b.what = "Go on: " + s.Doc.Title
+		if s.Phase == ops.Failed {
+			b.what = "Skip: " + s.Doc.Title
+		}
 	}
 	request := run.Plan.Request
 	if request.Side == "" {
@@ -91,7 +94,7 @@ func (b *riskBox) View(area Size) []string {
 	p.Blank(1)
 	b.form.put(p)
 	p.Blank(1).Put(style.Key, "esc").Space(1).Put(style.Muted, "cancel").Right(style.Soft, " Cancel ").End()
-	return widget.Box(b.sheet, width, style.Danger, func(p *style.Page) { p.Put(style.Strong, "Skip: "+b.what) }, "", p.Fit(min(p.Len(), max(area.H-2, 1))))
+	return widget.Box(b.sheet, width, style.Danger, func(p *style.Page) { p.Put(style.Strong, b.what) }, "", p.Fit(min(p.Len(), max(area.H-2, 1))))
 }
 
 func (*riskBox) Scope() Scope { return inTyped }

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -112,12 +113,19 @@ func (v *runView) stoppedBanner(width int) []string {
 	title := "STOPPED HALF-WAY"
 	if s := failedStep(v.run); s != nil {
 		text, risk := atRisk(s)
+		if s.Phase == ops.Waiting { // why it was paused, without what could be done about that then
+			var why []string
+			for _, c := range unmet(s) {
+				why = append(why, c.Text)
+			}
+			text = strings.Join(why, "; ")
+		}
 		if name := v.service(s); name != "" && risk == servicesReady {
 			title = strings.ToUpper(name) + " DID NOT GET READY"
 		}
 		p.Put(style.DangerStrong, style.BadMark).Space(1).Wrap(style.Strong, s.Doc.Title+": "+text, 4)
-		for _, c := range s.Checks {
-			if !c.Allows() && c.Hint != "" && !strings.Contains(text, c.Hint) {
+		for _, c := range unmet(s) {
+			if c.Hint != "" && !strings.Contains(text, c.Hint) {
 				p.Put(style.Muted, "→").Space(1).Wrap(style.Text, c.Hint, 2)
 			}
 		}
@@ -126,16 +134,21 @@ func (v *runView) stoppedBanner(width int) []string {
 	}
 	keys := [][2]string{{"s", "retries"}}
 	if len(risksOf(v.run)) > 0 {
-		keys = append(keys, [2]string{"a", "skips it, at a risk"})
+		words := "goes on, at a risk"
+		if failedStep(v.run).Phase == ops.Failed {
+			words = "skips it, at a risk"
+		}
+		keys = append(keys, [2]string{"a", words})
 	}
 	keys = append(keys, [2]string{"b", "rolls back"}, [2]string{"esc", "leaves it so, locked"})
 	v.putKeys(p, keys)
 	return v.alarm(width, style.Danger, style.DangerChip, style.BadMark+" "+title, "", p)
 }
 
-// failedStep is the step at which the run came to its end; nil where it was told to stop.
+// failedStep is the step at which the run came to its end, be it one that something kept from
+// acting until the run was told to stop; nil where it was only told to.
 func failedStep(r *ops.Run) *ops.RunStep {
-	var last *ops.RunStep
+	var last, kept *ops.RunStep
 	for i := range r.Steps {
 		s := &r.Steps[i]
 		switch s.Phase {
@@ -143,9 +156,23 @@ func failedStep(r *ops.Run) *ops.RunStep {
 			if last == nil || s.Ended.After(last.Ended) {
 				last = s
 			}
+		case ops.Waiting:
+			if !r.Live() && r.Unfinished() && len(unmet(s)) > 0 {
+				kept = s
+			}
 		}
 	}
-	return last
+	return cmp.Or(last, kept)
+}
+
+// unmet are the checks that kept a step from acting.
+func unmet(s *ops.RunStep) (checks []ops.Check) {
+	for _, c := range s.Checks {
+		if !c.Allows() {
+			checks = append(checks, c)
+		}
+	}
+	return checks
 }
 
 // putKeys lists what can be done now; in read-only, how to be able to. Who only watches has no choice.
@@ -205,10 +232,13 @@ func risksOf(r *ops.Run) []string {
 	if _, risk := atRisk(s); risk != "" {
 		return []string{risk}
 	}
+	if s.Phase == ops.Failed && len(s.Risks) > 0 {
+		return []string{s.Risks[atTurn(r, s)].Guard}
+	}
 	var guards []string
-	for _, c := range s.Checks {
+	for _, c := range unmet(s) {
 		switch {
-		case s.Phase != ops.Refused, c.Allows():
+		case s.Phase != ops.Refused && s.Phase != ops.Waiting:
 		case c.Absolute:
 			return nil
 		default:
@@ -216,6 +246,19 @@ func risksOf(r *ops.Run) []string {
 		}
 	}
 	return guards
+}
+
+// atTurn is which of a step's risks counts where it stands in the run: that of the side whose turn
+// it is, which is the one that the next step acts on. A canary says of its side whether that can be
+// put back, and whether its peer can do without it.
+func atTurn(r *ops.Run, s *ops.RunStep) int {
+	at := slices.IndexFunc(r.Steps, func(other ops.RunStep) bool { return other.Doc.ID == s.Doc.ID })
+	for _, next := range r.Steps[at+1:] {
+		if i := slices.IndexFunc(s.Risks, func(risk ops.Risk) bool { return risk.Side == next.Doc.Side }); i >= 0 {
+			return i
+		}
+	}
+	return 0
 }
 
 // sincePause names the pause that the run is in, so that its question is asked once.

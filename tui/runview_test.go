@@ -190,6 +190,18 @@ func TestRunKeys(t *testing.T) {
 			unready(), append(append([]string{"a", pause}, typing("idle")...), append([]string{"tab"}, typing("both")...)...),
 			[]string{"resume 20240517-135400-7f3a services-ready (tcs, GREEN)"},
 		},
+		"go on though the peer is lost": {
+			keptBack(), append(append([]string{"a", pause}, typing("idle")...), append([]string{"tab"}, typing("both")...)...),
+			[]string{"resume 20240517-135400-7f3a peer-in-service (GREEN)"},
+		},
+		"a canary of one's own": {
+			canaryFailed(ops.Green), append(append([]string{"a", pause}, typing("idle")...), append([]string{"tab"}, typing("both")...)...),
+			[]string{"resume 20240517-135400-7f3a side-canary (GREEN)"},
+		},
+		"a canary of the peer": {
+			canaryFailed(ops.Blue), append(append([]string{"a", pause}, typing("idle")...), append([]string{"tab"}, typing("both")...)...),
+			[]string{"resume 20240517-135400-7f3a peer-canary (GREEN)"},
+		},
 		"skip what cannot be": {ended(half(), ops.OutcomeStopped), append(append([]string{"a", pause}, typing("idle")...), append([]string{"tab"}, typing("green")...)...), nil},
 		"take back":           {ended(half(), ops.OutcomeStopped), []string{"b", pause, "y"}, []string{"roll back 20240517-140000-7f3a"}},
 		"pause at the end":    {ended(half(), ops.OutcomeStopped), []string{"p", "x", pause, "y"}, nil},

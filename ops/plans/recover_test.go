@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"tandem/ops"
@@ -262,8 +263,9 @@ func TestBasisOfARecovery(t *testing.T) {
 }
 
 func TestUndoOfARecovery(t *testing.T) {
-	for _, last := range []string{"reboot", "start", "soak"} {
-		t.Run(last, func(t *testing.T) {
+	for _, name := range []string{"reboot", "start", "start, let in again", "soak"} {
+		t.Run(name, func(t *testing.T) {
+			last, again, _ := strings.Cut(name, ", ")
 			plan, err := Make(recoverable(), ops.Request{Op: ops.OpRecover, Side: ops.Green}, "r1")
 			if err != nil {
 				t.Fatal(err)
@@ -280,7 +282,7 @@ func TestUndoOfARecovery(t *testing.T) {
 				return ops.Done
 			})
 			now := recoverable()
-			if last != "soak" {
+			if last != "soak" && again == "" {
 				now.Balancer.Green.Traffic = ops.Out
 			}
 			back, err := Undo(run, plan, now)

@@ -39,20 +39,30 @@ func Undo(run ops.Run, plan ops.Plan, snap ops.Snapshot) (ops.Plan, error) {
 	d.plan.Title = "take back: " + plan.Title
 	d.plan.UndoText = "a rollback is not taken back itself; the operation can be done anew"
 	var needs []string
+	drained := map[ops.Side]bool{}
+	drains := func() {
+		drained[d.side] = true
+		until := "afterwards"
+		if slices.ContainsFunc(undone, func(other ops.PlannedStep) bool { return other.Step.Kind() == steps.KindDrain && other.Side == d.side }) {
+			until = "until " + d.side.Upper() + " is back"
+		}
+		d.sayDrained(until)
+	}
 	for _, s := range undone {
 		back := s.Step.Back()
 		if s.Side != "" {
 			d.turn(s.Side)
 		}
+		// Somebody, or the balancer itself, has let the side in since: the act drains it first.
+		if d.traffic(d.side) == ops.InService && !drained[d.side] && slices.ContainsFunc(back.Guards, func(g ops.Guard) bool { return g.ID == steps.GuardSideOut }) {
+			back.Guards = append(back.Guards, steps.OnlyHere(d.side))
+			drains()
+		}
 		id := d.add(undoing{s.Step, back}, "undo-"+s.Step.Kind(), needs...)
 		needs = []string{id}
 		switch s.Step.Kind() {
 		case steps.KindPutBack:
-			until := "afterwards"
-			if slices.ContainsFunc(undone, func(other ops.PlannedStep) bool { return other.Step.Kind() == steps.KindDrain && other.Side == s.Side }) {
-				until = "until " + d.side.Upper() + " is back"
-			}
-			d.sayDrained(until)
+			drains()
 			d.proves(steps.GuardSideOut)
 		case steps.KindSwap:
 			d.say("%s.", back.Title)

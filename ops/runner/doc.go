@@ -43,8 +43,10 @@
 // the run was resumed elsewhere: this runner says so and ends, with a last word in the journal
 // on this machine alone. The marks and the copies beside them are the other's; what this
 // journal tells after they parted gives way to them, see [ops.Rightful]. It is looked at before
-// every act; an act under way when the lock changes hands is not called back, so a run is only
-// to be resumed elsewhere when its owner gives no sign of life. A mark of an earlier
+// every act, and on each new connection to a host before the first change that goes over it
+// ([tandem/ops/lock.Lock.Fence]): an act that waited for its host to answer again may have been
+// overtaken. What is on its way to a host when the lock changes hands is not called back, so a run
+// is only to be resumed elsewhere when its owner gives no sign of life. A mark of an earlier
 // owner, on a host that did not answer when the lock changed hands, is taken over.
 //
 // Who resumes a run takes the lock from nobody but those who were found left alone

@@ -272,6 +272,11 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 			Then: []turn{{Elsewhere: true, Wait: 3 * time.Second}, {Elsewhere: true}}, Faults: []fault{
 				{What: "cable", Side: ops.Blue, On: "change", Count: 12, After: 10 * time.Millisecond, For: 2 * time.Minute},
 			}},
+		"the balancer forgets what is out while the peer is down": {Start: ops.StartCompose, Pools: "move",
+			Then: []turn{{Elsewhere: true, Wait: 3 * time.Second}, {Wait: 90 * time.Second}, {Elsewhere: true, Wait: 90 * time.Second, Back: true}}, Faults: []fault{
+				{What: "balancer", On: "event", Count: 68, After: 7 * time.Second},
+				{What: "power", Side: ops.Blue, On: "event", Count: 59, For: 2 * time.Minute},
+			}},
 		"the balancer forgets what is out": {Start: ops.StartCompose, Pools: "cut-off", Then: []turn{back}, Faults: []fault{
 			{What: "balancer", On: "change", Count: 29, After: 300 * time.Millisecond},
 			{What: "apart", On: "event", Count: 56, For: 8 * time.Second},

@@ -78,17 +78,30 @@ func (l *Lock) Close(ctx context.Context) error {
 
 // Sync returns when what Progress was told so far is beside the mark on every host that
 // answers, or ctx is over. Without it, what was recorded just before an act would be gone with
-// the machine of the runner. A host that did not take its latest copy is not waited for until
-// the background has reached it again.
+// the machine of the runner. Once one host has it, the other gets a second more: what was looked
+// at before the act grows old meanwhile. A host that did not take its latest copy is not waited
+// for until the background has reached it again.
 func (l *Lock) Sync(ctx context.Context) {
 	l.mu.Lock()
 	keepers := maps.Clone(l.keep)
 	l.mu.Unlock()
-	var wg sync.WaitGroup
+	has := make(chan bool, len(keepers))
 	for _, k := range keepers {
-		wg.Go(func() { k.now(ctx) })
+		go func() { has <- k.now(context.WithoutCancel(ctx)) }() // a copy under way is not broken off
 	}
-	wg.Wait()
+	var enough <-chan time.Time
+	for range keepers {
+		select {
+		case copied := <-has:
+			if copied && enough == nil {
+				enough = time.After(time.Second)
+			}
+		case <-enough:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // follow keeps one host's copy. A host that does not answer holds up only its own.
@@ -122,25 +135,21 @@ type keeper struct {
 	failed atomic.Bool
 }
 
-// now brings the host's copy up to date unless it is, or the host does not answer.
-func (k *keeper) now(ctx context.Context) {
-	l := k.lock
-	gate := l.gates[k.side]
+// now brings the host's copy up to date unless it is, or the host does not answer, and tells
+// whether it is now.
+func (k *keeper) now(ctx context.Context) bool {
 	if k.failed.Load() {
-		return
+		return false
 	}
-	select {
-	case gate <- struct{}{}:
-	case <-ctx.Done():
-		return
-	}
-	defer func() { <-gate }()
+	l := k.lock
+	defer l.gates[k.side].enter()()
 	l.mu.Lock()
 	current := k.sure && k.sent == len(l.events)
 	l.mu.Unlock()
 	if !current && !k.failed.Load() {
 		k.copy(ctx)
 	}
+	return k.sure
 }
 
 func (k *keeper) keep(ctx context.Context) {

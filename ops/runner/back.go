@@ -61,14 +61,14 @@ func (r *run) undo(ctx context.Context, s ops.PlannedStep) error {
 }
 
 func (r *run) takeBack(ctx context.Context, s ops.PlannedStep, how ops.Undoing) error {
+	if how.Risk != ops.Harmless {
+		r.copied(ctx)
+	}
 	if err := r.mayAct(ctx, how.Risk, true); err != nil {
 		return err
 	}
 	if err := r.guard(ctx, s, how.Guards); err != nil {
 		return err
-	}
-	if how.Risk != ops.Harmless {
-		r.copied(ctx)
 	}
 	return safely(func() error { return s.Step.Undo(ctx, r.env(s.ID)) })
 }

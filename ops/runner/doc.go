@@ -3,7 +3,7 @@
 //
 // # One step
 //
-//	intent        on the record, synced
+//	intent        on the record, synced; for an act that can hurt on the hosts, too
 //	lock          for an act that can hurt: still ours wherever this run took it; in a patient
 //	              plan that has begun, on one host at least
 //	guards        on a fresh look at the pair; one that fails or is unknown refuses

@@ -110,6 +110,9 @@ func (r *run) do(ctx context.Context, s ops.PlannedStep) error {
 	if err := r.append(ops.Event{Kind: ops.EvIntent, Step: s.ID, Text: s.Step.Title()}); err != nil {
 		return err
 	}
+	if s.Step.Risk() != ops.Harmless {
+		r.copied(ctx) // first: a host that does not answer is waited for, and guards must not grow old
+	}
 	verdict, err := r.before(ctx, s)
 	if err != nil {
 		if h := r.patient(s, s.Step.Title(), s.Step.Risk(), s.Step.Guards(), err); h != nil {
@@ -120,9 +123,6 @@ func (r *run) do(ctx context.Context, s ops.PlannedStep) error {
 	}
 	if verdict == ops.AlreadyDone {
 		return r.append(ops.Event{Kind: ops.EvAlreadyDone, Step: s.ID})
-	}
-	if s.Step.Risk() != ops.Harmless {
-		r.copied(ctx)
 	}
 	r.acting(s.ID)
 	err = safely(func() error { return s.Step.Do(ctx, r.env(s.ID)) })

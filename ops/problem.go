@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -56,6 +57,18 @@ func AsProblem(err error, doing string, side Side) *Problem {
 		return p
 	}
 	return &Problem{Doing: doing, Side: side, Err: err}
+}
+
+// Fenced asks a fence, if there is one, before something is changed, and words its refusal.
+func Fenced(ctx context.Context, fence func(context.Context) error, doing string, side Side) error {
+	if fence == nil {
+		return nil
+	}
+	if err := fence(ctx); err != nil {
+		p := AsProblem(err, doing, side)
+		return &Problem{Doing: doing, Side: side, Err: p.Err, Hint: p.Hint}
+	}
+	return nil
 }
 
 func (e *ExitError) Error() string {

@@ -157,7 +157,7 @@ func failedStep(r *ops.Run) *ops.RunStep {
 				last = s
 			}
 		case ops.Waiting:
-			if !r.Live() && r.Unfinished() && len(unmet(s)) > 0 {
+			if !r.Live() && r.Unfinished() && !r.Rolling && len(unmet(s)) > 0 {
 				kept = s
 			}
 		}

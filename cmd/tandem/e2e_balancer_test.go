@@ -73,8 +73,9 @@ func contract(t *testing.T, r *rig.Rig, w way, dial dialer) lbtest.Fixture {
 	e.serving()
 	var changes atomic.Int64
 	var denied, readOnly atomic.Bool
+	fence := new(lbtest.Fence)
 	conf := haproxy.Config{
-		Socket: w.admin, Backends: rig.Backends[:], Servers: map[ops.Side]string{ops.Blue: "blue", ops.Green: "green"}, ReadOnly: readOnly.Load,
+		Socket: w.admin, Backends: rig.Backends[:], Servers: map[ops.Side]string{ops.Blue: "blue", ops.Green: "green"}, ReadOnly: readOnly.Load, Fence: fence.Ask,
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if denied.Load() {
 				_, address, _ = strings.Cut(w.user, "://")
@@ -108,7 +109,7 @@ func contract(t *testing.T, r *rig.Rig, w way, dial dialer) lbtest.Fixture {
 			c.Servers = map[ops.Side]string{ops.Blue: "blue", ops.Green: "g7"}
 			return open(c)
 		},
-		ReadOnly: readOnly.Store,
+		ReadOnly: readOnly.Store, Fence: fence,
 		Disturb: func(side ops.Side) {
 			e.haproxy("set server tis/%s weight 3", side)
 			e.haproxy("set server tis-api/%s state maint", side)

@@ -142,8 +142,9 @@ func (e *e2e) consoleAt(s *seat, args ...string) *terminal {
 func (e *e2e) confirmed(c *terminal, name string) string {
 	e.Helper()
 	known := len(e.runs())
-	if name != "" { // what the first moments of the dialog left of it is taken away first (ctrl+u)
-		c.insist("\x15"+name, false, "to go on: ")
+	if name != "" { // the first moments of the dialog swallow keys; ctrl+u, or a letter too many would stay
+		c.insist("\x15"+name[:1], true, "to go on: "+name[:1])
+		c.press(name[1:])
 	}
 	id := ""
 	e.eventually("a run", patience, func() error {

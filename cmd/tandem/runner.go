@@ -71,6 +71,9 @@ func (s *session) fence() {
 	}
 }
 
+// stands is the fence before the balancer. Who has not taken the lock meets none.
+func (s *session) stands(ctx context.Context) error { return s.locker.Stands(ctx) }
+
 func (s *session) runnerConfig(id string, pid int, j *journal.Journal, handed order) runner.Config {
 	info := ops.LockInfo{Run: id, By: s.user, From: s.machine, PID: pid, Since: time.Now().UTC()}
 	return runner.Config{

@@ -135,12 +135,12 @@ func (s *session) openBalancer() (ops.Balancer, error) {
 	b := s.cfg.Balancer
 	c := lb.Config{
 		Kind:    b.Kind,
-		HAProxy: haproxy.Config{Socket: b.HAProxy.Socket, Backends: b.HAProxy.Backends, Servers: b.HAProxy.Servers, ReadOnly: s.readOnly.Load, Dial: s.dial},
+		HAProxy: haproxy.Config{Socket: b.HAProxy.Socket, Backends: b.HAProxy.Backends, Servers: b.HAProxy.Servers, ReadOnly: s.readOnly.Load, Fence: s.stands, Dial: s.dial},
 		ELBv2: elbv2.Config{
 			Region: b.ELBv2.Region, Profile: b.ELBv2.Profile, Endpoint: b.ELBv2.Endpoint,
-			TargetGroups: b.ELBv2.TargetGroups, Targets: b.ELBv2.Targets, ReadOnly: s.readOnly.Load,
+			TargetGroups: b.ELBv2.TargetGroups, Targets: b.ELBv2.Targets, ReadOnly: s.readOnly.Load, Fence: s.stands,
 		},
-		Command: command.Config{Status: b.Command.Status, Drain: b.Command.Drain, PutBack: b.Command.PutBack, ReadOnly: s.readOnly.Load},
+		Command: command.Config{Status: b.Command.Status, Drain: b.Command.Drain, PutBack: b.Command.PutBack, ReadOnly: s.readOnly.Load, Fence: s.stands},
 	}
 	if via := b.HAProxy.Via; via != nil {
 		host, err := s.remote("", *via)

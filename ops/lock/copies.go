@@ -16,6 +16,9 @@ import (
 	"tandem/ops"
 )
 
+// secondCopy is how long the second copy is waited for once the first is there.
+const secondCopy = 300 * time.Millisecond
+
 const (
 	planName    = "plan.json"
 	journalName = "journal.jsonl"
@@ -78,7 +81,7 @@ func (l *Lock) Close(ctx context.Context) error {
 
 // Sync returns when what Progress was told so far is beside the mark on every host that
 // answers, or ctx is over. Without it, what was recorded just before an act would be gone with
-// the machine of the runner. Once one host has it, the other gets a second more: what was looked
+// the machine of the runner. Once one host has it, the other gets a moment more: what was looked
 // at before the act grows old meanwhile. A host that did not take its latest copy is not waited
 // for until the background has reached it again.
 func (l *Lock) Sync(ctx context.Context) {
@@ -94,7 +97,7 @@ func (l *Lock) Sync(ctx context.Context) {
 		select {
 		case copied := <-has:
 			if copied && enough == nil {
-				enough = time.After(time.Second)
+				enough = time.After(secondCopy)
 			}
 		case <-enough:
 			return

@@ -29,10 +29,10 @@
 //     nothing changed. A run that somebody else has released is not taken again.
 //     The former owner's signs of life, copies and release find the mark no longer its own and
 //     leave it alone. This is looked at on the host, in the script that writes. Its acts find the
-//     same on each new connection, see [Lock.Fence].
-//   - The lock is given back on both hosts or on none, as far as one can know before: where a host
-//     does not answer, the mark stays on the other. What a release that was cut short has left is
-//     no run that has come to its end: it is taken over like any mark that was left alone.
+//     same on each new connection and every few seconds, see [Lock.Fence], and before each change
+//     of the balancer, see [Lock.Stands].
+//   - What a release that was cut short has left is no run that has come to its end: it is taken
+//     over like any mark that was left alone.
 //   - The owner renews its sign of life every 5 seconds and copies new journal lines along.
 //     This happens in the background; what could not be copied is copied whole at the next
 //     beat. What an act relies on is copied before it, see [Lock.Sync]: whoever goes on from the

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,7 @@ type Lock struct {
 
 	mu      sync.Mutex
 	missing map[ops.Side]bool // did not answer when the lock was taken last
+	marked  map[ops.Side]bool // have the mark of this process, as far as it knows
 	owner   ops.LockInfo      // who took it last; zero: not taken by this process
 	copies
 }
@@ -68,7 +70,7 @@ func New(hosts map[ops.Side]ops.Host, opt Options) *Lock {
 	if opt.Timeout == 0 {
 		opt.Timeout = 10 * time.Second
 	}
-	l := &Lock{opt: opt, hosts: hosts, gates: map[ops.Side]gate{}, missing: map[ops.Side]bool{}}
+	l := &Lock{opt: opt, hosts: hosts, gates: map[ops.Side]gate{}, missing: map[ops.Side]bool{}, marked: map[ops.Side]bool{}}
 	for side := range hosts {
 		l.gates[side] = make(gate, 1)
 	}
@@ -143,11 +145,15 @@ func (l *Lock) leaveOut(missing []ops.Side) {
 	}
 }
 
-// cutShort tells whether whoever released the mark of a run on one host has left it on another:
-// the release was cut short, and the run has not come to its end.
+// lately is more than there is between two signs of life.
+const lately = 20 * time.Second
+
+// cutShort tells whether whoever released the mark of a run on one host has left it on another,
+// where it gave its signs of life to the end: the release was cut short, and the run has not come
+// to its end. One that had not heard of the other host for long has ended without it.
 func cutShort(seen map[ops.Side]sight, last ops.LockInfo) bool {
 	for _, at := range seen {
-		if at.mark != nil && at.mark.Run == last.Run && at.mark.Owner() == last.Owner() {
+		if at.mark != nil && at.mark.Run == last.Run && at.mark.Owner() == last.Owner() && last.Beat.Sub(at.mark.Beat) < lately {
 			return true
 		}
 	}
@@ -167,6 +173,9 @@ func (l *Lock) takeOn(ctx context.Context, side ops.Side, host ops.Host, info op
 	}
 	switch word {
 	case "taken", "again":
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.marked[side] = true
 		return nil
 	case "gone":
 		err = errors.New("it was removed just now: someone broke it, or the run was ended elsewhere")
@@ -209,20 +218,8 @@ func (l *Lock) giveBack(ctx context.Context, info ops.LockInfo) error {
 // Release implements ops.Locker. A side that did not answer Take is tried, but need not answer:
 // the mark of a former owner of the run may be there. Elsewhere only a mark of whoever took it
 // through this Lock goes: the run may have been resumed from another machine.
-//
-// Where a host does not answer that has to, the mark stays on the other, too: of a run that ends
-// half here and half there, nobody else could tell whether it has.
 func (l *Lock) Release(ctx context.Context, run string) error {
 	var errs []error
-	seen := l.read(ctx)
-	for _, side := range ops.Sides {
-		if at := seen[side]; at.err != nil && !l.leftOut(side) {
-			errs = append(errs, at.err)
-		}
-	}
-	if len(errs) > 0 {
-		return errors.Join(errs...)
-	}
 	for _, side := range ops.Sides {
 		host := l.hosts[side]
 		if host == nil {
@@ -253,6 +250,9 @@ func (l *Lock) whose(side ops.Side, run string) []string {
 
 func (l *Lock) releaseOn(ctx context.Context, side ops.Side, host ops.Host, run string, whose []string) error {
 	defer l.gates[side].enter()()
+	l.mu.Lock()
+	delete(l.marked, side)
+	l.mu.Unlock()
 	if _, _, err := l.script(ctx, host, true, nil, releaseScript, append([]string{run}, whose...)...); err != nil {
 		return ops.AsProblem(err, "releasing the lock", side)
 	}
@@ -341,23 +341,89 @@ func (l *Lock) readOn(ctx context.Context, side ops.Side, exec execFunc) (at sig
 }
 
 // Fence is for a host through which a run acts, see [remote.Fence]: once this process has taken
-// the lock, nothing is changed over a new connection where the mark is somebody else's, or
-// somebody else has brought the run to its end. A host without a mark says nothing: it may not
-// have answered when the lock was taken.
+// the lock, nothing is changed there where the mark is somebody else's or gone, or somebody else has
+// brought the run to its end. The other host is asked, too, and may stay silent.
 func (l *Lock) Fence(side ops.Side) func(context.Context, func(context.Context, ops.Command) ([]byte, error)) error {
 	return func(ctx context.Context, exec func(context.Context, ops.Command) ([]byte, error)) error {
-		l.mu.Lock()
-		owner := l.owner
-		l.mu.Unlock()
-		if owner.Run == "" {
+		return l.stands(ctx, side, exec)
+	}
+}
+
+// Stands is the same for what is no host, such as the balancer: one host has to answer.
+func (l *Lock) Stands(ctx context.Context) error { return l.stands(ctx, "", nil) }
+
+// patience is how long the second answer is waited for: what is to be done was looked at before.
+const patience = 500 * time.Millisecond
+
+func (l *Lock) stands(ctx context.Context, must ops.Side, exec execFunc) error {
+	l.mu.Lock()
+	taken := l.owner.Run != ""
+	l.mu.Unlock()
+	if !taken {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		side ops.Side
+		sight
+	}
+	answers := make(chan answer, len(l.hosts))
+	for side, host := range l.hosts {
+		by := host.Exec
+		if side == must {
+			by = exec
+		}
+		go func() { answers <- answer{side, l.readOn(ctx, side, by)} }()
+	}
+	var errs []error
+	var enough <-chan time.Time
+	for range l.hosts {
+		var at answer
+		select {
+		case at = <-answers:
+		case <-enough:
 			return nil
 		}
-		at := l.readOn(ctx, side, exec)
-		if at.err != nil {
+		switch {
+		case at.err == nil:
+			if err := l.against(at.side, at.sight); err != nil {
+				return err
+			}
+			if enough == nil && (must == "" || must == at.side) {
+				enough = time.After(patience)
+			}
+		case at.side == must:
 			return at.err
+		default:
+			errs = append(errs, at.err)
 		}
-		return against(side, at, owner)
 	}
+	if enough == nil {
+		return errors.Join(errs...)
+	}
+	return nil
+}
+
+// against is what a host shows that stands against this process as the owner.
+func (l *Lock) against(side ops.Side, at sight) error {
+	l.mu.Lock()
+	owner, marked := l.owner, l.marked[side]
+	if l.missing[side] { // the last sign of life of a former owner there is not known
+		owner.Former = slices.Clone(owner.Former)
+		for i := range owner.Former {
+			owner.Former[i].Beat = time.Time{}
+		}
+	}
+	l.mu.Unlock()
+	if err := against(side, at, owner); err != nil {
+		return err
+	}
+	if at.mark == nil && marked {
+		return &ops.Problem{Doing: "reading the lock", Side: side, Err: errors.New("the lock is gone: someone broke it, or the run was ended elsewhere"),
+			Hint: "see `tandem lock show`; when nobody else is at work, resume or roll back"}
+	}
+	return nil
 }
 
 // against is what a host shows that stands against an owner.

@@ -80,67 +80,95 @@ func TestTakeShowRelease(t *testing.T) {
 	}
 }
 
-// A release that one host does not hear of leaves the other as it is; where it was cut short all
-// the same, whoever finds the rest left alone may go on.
-func TestReleaseIsWhole(t *testing.T) {
-	blue, green, hosts := newPair(t)
-	l := newLock(t, hosts)
-	take(t, l, "r1")
-	blue.setDown(true)
-	if err := l.Release(t.Context(), "r1"); !errors.Is(err, ops.ErrUnreachable) || !green.frozen() {
-		t.Errorf("released with blue down: %v, green frozen: %v", err, green.frozen())
-	}
-	if err := newLock(t, map[ops.Side]ops.Host{ops.Green: green}).Release(t.Context(), "r1"); err != nil || green.frozen() {
-		t.Fatalf("releasing green alone: %v", err)
-	}
-	blue.setDown(false)
-	held, err := l.Held(t.Context())
-	if err != nil || held[ops.Blue] == nil {
-		t.Fatal(held, err)
-	}
-	next := info("r1")
-	next.By, next.From = "bob", "desk"
-	if _, err := newLock(t, hosts).Take(t.Context(), next, false); !errors.As(err, new(*ops.MovedError)) {
-		t.Errorf("taken from somebody who was not found left alone: %v", err)
-	}
-	next.Former = []ops.LockInfo{*held[ops.Blue]}
-	if _, err := newLock(t, hosts).Take(t.Context(), next, false); err != nil || !blue.frozen() || !green.frozen() {
-		t.Errorf("taken from who was: %v, frozen: %v %v", err, blue.frozen(), green.frozen())
+// Where a release was cut short, whoever finds the rest left alone may go on; a run that had not
+// heard of the other host for long has ended without it.
+func TestReleaseCutShort(t *testing.T) {
+	for name, early := range map[string]time.Duration{"cut short": 5 * time.Second, "ended without the other": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			blue, green, hosts := newPair(t)
+			now := since
+			at := func(hosts map[ops.Side]ops.Host) *Lock {
+				l := New(hosts, Options{Base: testBase, Beat: time.Hour, Now: func() time.Time { return now }})
+				t.Cleanup(func() { l.Close(context.Background()) })
+				return l
+			}
+			take(t, at(hosts), "r1")
+			now = now.Add(early)
+			alone := at(map[ops.Side]ops.Host{ops.Green: green})
+			take(t, alone, "r1") // a sign of life, there only
+			if err := alone.Release(t.Context(), "r1"); err != nil || green.frozen() {
+				t.Fatalf("releasing green alone: %v", err)
+			}
+			held, err := at(hosts).Held(t.Context())
+			if err != nil || held[ops.Blue] == nil {
+				t.Fatal(held, err)
+			}
+			next := info("r1")
+			next.By, next.From = "bob", "desk"
+			if _, err := at(hosts).Take(t.Context(), next, false); !errors.As(err, new(*ops.MovedError)) {
+				t.Errorf("taken from somebody who was not found left alone: %v", err)
+			}
+			next.Former = []ops.LockInfo{*held[ops.Blue]}
+			_, err = at(hosts).Take(t.Context(), next, false)
+			if over := errors.As(err, new(*ops.MovedError)); over != (early > lately) || blue.frozen() && green.frozen() == over {
+				t.Errorf("taken from who was: %v, frozen: %v %v", err, blue.frozen(), green.frozen())
+			}
+		})
 	}
 }
 
 func TestFence(t *testing.T) {
 	blue, green, hosts := newPair(t)
 	l := newLock(t, hosts)
-	fence := func(what string, want any) {
+	want := func(what string, kind any) {
 		t.Helper()
-		err := l.Fence(ops.Green)(t.Context(), green.Exec)
-		if want == nil && err != nil || want != nil && !errors.As(err, want) {
-			t.Errorf("%s: %v", what, err)
+		for name, err := range map[string]error{"a host": l.Fence(ops.Green)(t.Context(), green.Exec), "the balancer": l.Stands(t.Context())} {
+			if kind == nil && err != nil || kind != nil && !errors.As(err, kind) {
+				t.Errorf("%s, before %s: %v", what, name, err)
+			}
 		}
 	}
-	fence("nothing was taken", nil)
+	want("nothing was taken", nil)
 	take(t, l, "r1")
-	fence("the mark is ours", nil)
+	want("the mark is ours", nil)
+	if err := newLock(t, map[ops.Side]ops.Host{ops.Blue: blue}).Release(t.Context(), "r1"); err != nil {
+		t.Fatal(err)
+	}
+	want("the mark is gone from the other host", new(*ops.Problem))
+	take(t, l, "r1")
 	other := info("r1")
 	other.From, other.Former = "desk", []ops.LockInfo{info("r1")}
 	far := newLock(t, hosts)
+	if _, err := newLock(t, map[ops.Side]ops.Host{ops.Blue: blue}).Take(t.Context(), other, false); err != nil {
+		t.Fatal(err)
+	}
+	want("another process goes on, as the other host knows", new(*ops.MovedError))
 	if _, err := far.Take(t.Context(), other, false); err != nil {
 		t.Fatal(err)
 	}
-	fence("another process goes on", new(*ops.MovedError))
+	want("another process goes on", new(*ops.MovedError))
 	if err := far.Release(t.Context(), "r1"); err != nil {
 		t.Fatal(err)
 	}
-	fence("another process has brought it to its end", new(*ops.MovedError))
+	want("another process has brought it to its end", new(*ops.MovedError))
 	take(t, newLock(t, hosts), "r2")
-	fence("another run", new(*ops.HeldError))
+	want("another run", new(*ops.HeldError))
 	green.setDown(true)
-	if err := l.Fence(ops.Green)(t.Context(), green.Exec); !errors.Is(err, ops.ErrUnreachable) {
-		t.Errorf("the host does not answer: %v", err)
+	blue.setDown(true)
+	want("nobody answers", new(*ops.Problem))
+}
+
+// The other host need not answer.
+func TestFenceWithOneHost(t *testing.T) {
+	blue, green, hosts := newPair(t)
+	l := newLock(t, hosts)
+	take(t, l, "r1")
+	blue.setDown(true)
+	if err := errors.Join(l.Fence(ops.Green)(t.Context(), green.Exec), l.Stands(t.Context())); err != nil {
+		t.Error(err)
 	}
-	if !blue.frozen() {
-		t.Error("the fence has changed something")
+	if err := l.Fence(ops.Blue)(t.Context(), blue.Exec); !errors.Is(err, ops.ErrUnreachable) {
+		t.Errorf("the host itself does not answer: %v", err)
 	}
 }
 

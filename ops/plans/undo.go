@@ -54,7 +54,8 @@ func Undo(run ops.Run, plan ops.Plan, snap ops.Snapshot) (ops.Plan, error) {
 			d.turn(s.Side)
 		}
 		// Somebody, or the balancer itself, has let the side in since: the act drains it first.
-		if d.traffic(d.side) == ops.InService && !drained[d.side] && slices.ContainsFunc(back.Guards, func(g ops.Guard) bool { return g.ID == steps.GuardSideOut }) {
+		out := s.Step.Kind() == steps.KindStop || slices.ContainsFunc(back.Guards, func(g ops.Guard) bool { return g.ID == steps.GuardSideOut })
+		if d.traffic(d.side) == ops.InService && !drained[d.side] && out {
 			back.Guards = append(back.Guards, steps.OnlyHere(d.side))
 			drains()
 		}

@@ -157,10 +157,13 @@ func (h *Host) gate(doing string) error {
 	return &ops.Problem{Doing: doing, Side: h.target.Side, Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
 }
 
-// Fence is asked on every new connection, before the first change that goes over it, whether
-// changes may still be made; exec runs a command on that very connection. What was waiting for a
-// host to answer again may have been overtaken meanwhile.
+// Fence is asked on every new connection, before the first change that goes over it, and after
+// every fenceTime again, whether changes may still be made; exec runs a command on that very
+// connection. What was waiting for a host to answer again may have been overtaken meanwhile.
 type Fence func(ctx context.Context, exec func(context.Context, ops.Command) ([]byte, error)) error
+
+// fenceTime is by the clock on the wall: a laptop that slept has not measured the time.
+const fenceTime = 5 * time.Second
 
 // SetFence has changes asked for. It holds for connections from now on.
 func (h *Host) SetFence(f Fence) {
@@ -169,21 +172,22 @@ func (h *Host) SetFence(f Fence) {
 	h.fence = f
 }
 
-// mayChange asks the fence, once a connection.
+// mayChange asks the fence where it is time.
 func (h *Host) mayChange(ctx context.Context, c *conn, doing string) error {
 	h.mu.Lock()
 	fence := h.fence
 	h.mu.Unlock()
-	if fence == nil || c.fenced.Load() {
+	now := h.opt.Now().UnixNano()
+	if since := now - c.fenced.Load(); fence == nil || since >= 0 && since < int64(fenceTime) {
 		return nil
 	}
-	err := fence(ctx, func(ctx context.Context, cmd ops.Command) ([]byte, error) { return h.execOn(ctx, c, cmd) })
-	if err != nil {
-		p := ops.AsProblem(err, "", "")
-		return h.say(doing, p.Err, p.Hint)
+	err := ops.Fenced(ctx, func(ctx context.Context) error {
+		return fence(ctx, func(ctx context.Context, cmd ops.Command) ([]byte, error) { return h.execOn(ctx, c, cmd) })
+	}, doing, h.target.Side)
+	if err == nil {
+		c.fenced.Store(now)
 	}
-	c.fenced.Store(true)
-	return nil
+	return err
 }
 
 // say makes a Problem of this host.

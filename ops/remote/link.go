@@ -37,7 +37,7 @@ type conn struct {
 	way      atomic.Int32 // a way: how the engine is reached
 	// searching is held by the one who looks for another way.
 	searching chan struct{}
-	fenced    atomic.Bool // the fence lets changes through
+	fenced    atomic.Int64 // when the fence let a change through last, in ns since 1970
 }
 
 func newConn() *conn {

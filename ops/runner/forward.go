@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"tandem/ops"
 )
@@ -189,6 +190,10 @@ func (r *run) check(ctx context.Context, s ops.PlannedStep, env ops.Env) (ops.Ve
 	return "", &later{err: fmt.Errorf("it cannot be done now (%s)", verdict), blocked: true}
 }
 
+// lookTime is how long a look may take before an act: while one host kept it waiting, what had been
+// read of the others has grown old, and it is made once more.
+const lookTime = 3 * time.Second
+
 // doingGuards is what is being done while guards are read.
 const doingGuards = "checking before acting"
 
@@ -208,7 +213,11 @@ func (r *run) guard(ctx context.Context, s ops.PlannedStep, guards []ops.Guard) 
 	if len(guards) == 0 {
 		return nil
 	}
+	began := r.cfg.Env.Now()
 	snap, blind := r.look(ctx, guards)
+	if r.cfg.Env.Now().Sub(began) > lookTime {
+		snap, blind = r.look(ctx, guards)
+	}
 	checks := r.evaluate(r.side(s), guards, &snap, blind)
 	for i, c := range checks {
 		data, err := json.Marshal(c)

@@ -40,6 +40,22 @@ func (b *bench) texts(kind ops.EventKind) []string {
 	return texts
 }
 
+// While one host keeps a look waiting, what was read of the others grows old.
+func TestASlowLookIsMadeAgain(t *testing.T) {
+	patiently(t, func(t *testing.T, w *world, b *bench) {
+		w.slow = map[string]func(){"look": func() {
+			if w.looks == 1 {
+				time.Sleep(10 * time.Second)
+				w.set(func() { w.guards["g1"] = 1 }) // what the first look saw holds no more
+			}
+		}}
+		err := b.want(t, Start, ops.OutcomeRefused)
+		if err == nil || !strings.Contains(err.Error(), "g1 does not hold") || w.looks != 2 {
+			t.Errorf("after %d looks: %v", w.looks, err)
+		}
+	})
+}
+
 func TestAGuardIsWaitedFor(t *testing.T) {
 	patiently(t, func(t *testing.T, w *world, b *bench) {
 		w.guards["g2"] = 5 // one look is for a, one for b

@@ -112,6 +112,11 @@ func (w *world) event(e ops.Event) {
 
 func (w *world) look(ctx context.Context) (ops.Snapshot, error) {
 	var snap ops.Snapshot
+	defer func() {
+		if wait := w.slow["look"]; wait != nil {
+			wait()
+		}
+	}()
 	err := w.act(ctx, func() error {
 		w.looks++
 		snap.Balancer = w.traffic

@@ -60,7 +60,7 @@ func keepOut(ctx context.Context, env ops.Env, side ops.Side) error {
 		env.Log.Say("the balancer would let " + side.Upper() + " in again: draining it")
 	case ops.Draining: // not cut off yet by a runner that died meanwhile?
 		begun, err := env.Log.Recall(keyAsked, new(time.Time))
-		if err != nil || !begun {
+		if err != nil || !begun || peer != ops.InService {
 			return err
 		}
 	default:

@@ -28,6 +28,9 @@ func TestKeepOut(t *testing.T) {
 		{"on its way out since a runner died here", ops.Draining, ops.InService, func(_ *world, env *ops.Env) {
 			must(t, env.Log.Record(keyAsked, time.Now()))
 		}, "", drained},
+		{"so, and the peer is down meanwhile", ops.Draining, ops.Down, func(_ *world, env *ops.Env) {
+			must(t, env.Log.Record(keyAsked, time.Now()))
+		}, "", nil},
 		{"let in", ops.InService, ops.InService, nil, "", drained},
 		{"let in, and that is accepted", ops.InService, ops.InService, accept(GuardSideOut), "", nil},
 		{"let in, and stays so", ops.InService, ops.InService, func(w *world, _ *ops.Env) {

@@ -146,8 +146,15 @@ func (u Unlock) Check(ctx context.Context, env ops.Env) (ops.Verdict, error) {
 // Do removes the marks of this run.
 func (u Unlock) Do(ctx context.Context, env ops.Env) error { return release(ctx, env, u.AllowMissing) }
 
-// release lets go; a host where the lock need not be may stay silent.
+// release lets go; a host where the lock need not be may stay silent. Where one does not answer
+// that has to, the mark stays on the other, too: of a run that has ended half here and half there,
+// nobody else could tell whether it has.
 func release(ctx context.Context, env ops.Env, allowed []ops.Side) error {
+	if len(allowed) == 0 {
+		if _, err := env.Locker.Held(ctx); err != nil {
+			return fmt.Errorf("releasing the lock: %w", err)
+		}
+	}
 	err := env.Locker.Release(ctx, env.Run.Run)
 	if err != nil && (len(allowed) == 0 || released(ctx, env, allowed) != nil) {
 		return fmt.Errorf("releasing the lock: %w", err)

@@ -185,8 +185,14 @@ func (s Stop) Verify(ctx context.Context, env ops.Env) error {
 // Undo starts those that ran, whatever their ids are now, and waits for the service where
 // it was ready before.
 func (s Stop) Undo(ctx context.Context, env ops.Env) error {
-	tryKeepOut(ctx, env, s.Side)
-	err := outlastStops(ctx, env, s.Side, s.Stop, func(all listing) (mine []*ops.Container) {
+	was, err := s.ran(env)
+	if err != nil {
+		return err
+	}
+	if len(was) > 0 {
+		tryKeepOut(ctx, env, s.Side)
+	}
+	err = outlastStops(ctx, env, s.Side, s.Stop, func(all listing) (mine []*ops.Container) {
 		for _, was := range s.Containers {
 			mine = append(mine, all.byName(was.Name))
 		}

@@ -38,6 +38,8 @@ import (
 type Config struct {
 	Status, Drain, PutBack []string
 	ReadOnly               func() bool // nil: changes are allowed
+	// Fence is asked before every change whether it may still be made; nil: nobody is.
+	Fence func(context.Context) error
 }
 
 const (
@@ -132,8 +134,12 @@ func (t *tail) Write(b []byte) (int, error) {
 
 // change runs a command that changes something. It is the only place that does so.
 func (c *Client) change(ctx context.Context, side ops.Side, template []string) error {
+	doing := "running " + strings.Join(arguments(template, side), " ")
 	if c.conf.ReadOnly != nil && c.conf.ReadOnly() {
-		return &ops.Problem{Doing: "running " + strings.Join(arguments(template, side), " "), Side: side, Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
+		return &ops.Problem{Doing: doing, Side: side, Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
+	}
+	if err := ops.Fenced(ctx, c.conf.Fence, doing, side); err != nil {
+		return err
 	}
 	_, err := c.run(ctx, side, template)
 	return err

@@ -66,9 +66,10 @@ func open(t *testing.T, change func(*Config)) (*Client, string) {
 func TestContract(t *testing.T) {
 	lbtest.Run(t, func(t *testing.T) lbtest.Fixture {
 		var readOnly atomic.Bool
-		c, dir := open(t, func(conf *Config) { conf.ReadOnly = readOnly.Load })
+		fence := new(lbtest.Fence)
+		c, dir := open(t, func(conf *Config) { conf.ReadOnly, conf.Fence = readOnly.Load, fence.Ask })
 		return lbtest.Fixture{
-			Kind: "command", Balancer: c, ReadOnly: readOnly.Store,
+			Kind: "command", Balancer: c, ReadOnly: readOnly.Store, Fence: fence,
 			SetSessions: func(side ops.Side, n int) {
 				word := strings.Fields(read(t, dir, string(side)))[0]
 				write(t, dir, side, word+" "+strconv.Itoa(n)+"\n")

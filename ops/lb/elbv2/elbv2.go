@@ -54,6 +54,8 @@ type Config struct {
 	TargetGroups    []string
 	Targets         map[ops.Side]string // instance id or ip, optionally with :port
 	ReadOnly        func() bool         // nil: changes are allowed
+	// Fence is asked before every change whether it may still be made; nil: nobody is.
+	Fence func(context.Context) error
 }
 
 const (
@@ -217,6 +219,9 @@ func call[T any](ctx context.Context, c *Client, side ops.Side, doing string, do
 func (c *Client) change(ctx context.Context, side ops.Side, doing string, do func(context.Context) error) error {
 	if c.conf.ReadOnly != nil && c.conf.ReadOnly() {
 		return &ops.Problem{Doing: doing, Side: side, Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
+	}
+	if err := ops.Fenced(ctx, c.conf.Fence, doing, side); err != nil {
+		return err
 	}
 	_, err := call(ctx, c, side, doing, func(ctx context.Context) (struct{}, error) { return struct{}{}, do(ctx) })
 	return err

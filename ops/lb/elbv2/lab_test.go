@@ -87,9 +87,10 @@ func TestContract(t *testing.T) {
 	lbtest.Run(t, func(t *testing.T) lbtest.Fixture {
 		p := newLabPair(t, nil)
 		var readOnly atomic.Bool
+		fence := new(lbtest.Fence)
 		return lbtest.Fixture{
 			Kind:     "elbv2",
-			Balancer: p.client(t, func(c *Config) { c.ReadOnly = readOnly.Load }),
+			Balancer: p.client(t, func(c *Config) { c.ReadOnly, c.Fence = readOnly.Load, fence.Ask }),
 			SetHealthy: func(side ops.Side, ok bool) {
 				if ok {
 					p.sick.Delete(p.conf.Targets[side])
@@ -106,7 +107,7 @@ func TestContract(t *testing.T) {
 			Unknown: func() ops.Balancer {
 				return p.client(t, func(c *Config) { c.TargetGroups = []string{"tis-web", "tis-wab"} })
 			},
-			ReadOnly: readOnly.Store,
+			ReadOnly: readOnly.Store, Fence: fence,
 			Disturb: func(side ops.Side) {
 				if err := p.client(t, func(c *Config) { c.TargetGroups = []string{"tis-web"} }).Drain(t.Context(), side); err != nil {
 					t.Error(err)

@@ -44,6 +44,8 @@ type Config struct {
 	Backends []string
 	Servers  map[ops.Side]string // the server's name, the same in every backend
 	ReadOnly func() bool         // nil: changes are allowed
+	// Fence is asked before every change whether it may still be made; nil: nobody is.
+	Fence func(context.Context) error
 }
 
 const (
@@ -124,6 +126,9 @@ func (c *Client) change(ctx context.Context, side ops.Side, command string) erro
 	doing := "sending “" + command + "” to " + c.Name()
 	if c.conf.ReadOnly != nil && c.conf.ReadOnly() {
 		return &ops.Problem{Doing: doing, Side: side, Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
+	}
+	if err := ops.Fenced(ctx, c.conf.Fence, doing, side); err != nil {
+		return err
 	}
 	answer, err := c.exchange(ctx, command)
 	if err == nil && answer != "" {

@@ -98,9 +98,10 @@ func TestContractOnTheLab(t *testing.T) {
 			lbtest.Run(t, func(t *testing.T) lbtest.Fixture {
 				p := newLabPair(t, network)
 				var readOnly atomic.Bool
+				fence := new(lbtest.Fence)
 				return lbtest.Fixture{
 					Kind:        "haproxy",
-					Balancer:    p.client(t, func(c *Config) { c.ReadOnly = readOnly.Load }),
+					Balancer:    p.client(t, func(c *Config) { c.ReadOnly, c.Fence = readOnly.Load, fence.Ask }),
 					SetHealthy:  func(side ops.Side, ok bool) { p.healthy.Store(p.conf.Servers[side], ok) },
 					SetSessions: func(side ops.Side, n int) { p.SetSessions(p.conf.Servers[side], n) },
 					Reload:      p.Reload,
@@ -111,7 +112,7 @@ func TestContractOnTheLab(t *testing.T) {
 						}
 					},
 					Unknown:  func() ops.Balancer { return p.client(t, func(c *Config) { c.Backends = []string{"tis", "nope"} }) },
-					ReadOnly: readOnly.Store,
+					ReadOnly: readOnly.Store, Fence: fence,
 					Disturb: func(side ops.Side) {
 						p.Do("set server tis/" + p.conf.Servers[side] + " weight 3")
 						p.Do("set server api/" + p.conf.Servers[side] + " state maint")

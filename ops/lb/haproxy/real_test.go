@@ -257,9 +257,10 @@ func TestContractOnARealHAProxy(t *testing.T) {
 	lbtest.Run(t, func(t *testing.T) lbtest.Fixture {
 		p := newRealPair(t, binary)
 		var readOnly atomic.Bool
+		fence := new(lbtest.Fence)
 		return lbtest.Fixture{
 			Kind:        "haproxy",
-			Balancer:    p.open(func(c *Config) { c.ReadOnly = readOnly.Load }),
+			Balancer:    p.open(func(c *Config) { c.ReadOnly, c.Fence = readOnly.Load, fence.Ask }),
 			SetHealthy:  func(side ops.Side, ok bool) { p.sick[side].Store(!ok) },
 			SetSessions: p.sessions,
 			Reload:      p.reload,
@@ -268,7 +269,7 @@ func TestContractOnARealHAProxy(t *testing.T) {
 			Unknown: func() ops.Balancer {
 				return p.open(func(c *Config) { c.Servers = map[ops.Side]string{ops.Blue: "b1", ops.Green: "g7"} })
 			},
-			ReadOnly: readOnly.Store,
+			ReadOnly: readOnly.Store, Fence: fence,
 			Disturb: func(side ops.Side) {
 				p.ask("set server tis/" + p.conf.Servers[side] + " weight 3")
 				p.ask("set server api/" + p.conf.Servers[side] + " state maint")

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ type Fixture struct {
 	Break       func()                // the balancer cannot be reached from now on
 	Unknown     func() ops.Balancer   // the same balancer, asked for a name that it does not have
 	ReadOnly    func(bool)            // read-only mode
+	Fence       *Fence                // what is asked before changes
 	Disturb     func(side ops.Side)   // another state than in service: what Restore must bring back exactly
 	Exact       func(ops.Side) string // the side's exact state, read without the client
 	Changes     func() int            // how many changes were asked of the balancer
@@ -87,6 +89,7 @@ func Run(t *testing.T, start func(t *testing.T) Fixture) {
 		{"not permitted", []string{"Deny"}, notPermitted},
 		{"unreachable", []string{"Break"}, unreachable},
 		{"read-only changes nothing", nil, readOnly},
+		{"a fence lets no change through", nil, fenced},
 		{"effects name the side and nothing else", nil, effects},
 	}
 	for _, test := range tests {
@@ -379,6 +382,34 @@ func unreachable(s *suite) {
 	s.problem(err, ops.ErrUnreachable)
 	s.problem(s.Balancer.Drain(ctx, ops.Green), ops.ErrUnreachable)
 	s.problem(s.Balancer.PutBack(ctx, ops.Green, nil, s.say), ops.ErrUnreachable)
+}
+
+// Fence refuses changes while it is down. The zero value is open.
+type Fence struct{ down atomic.Bool }
+
+var errFenced = errors.New("fenced")
+
+// Ask is for the client's configuration.
+func (f *Fence) Ask(context.Context) error {
+	if f.down.Load() {
+		return &ops.Problem{Doing: "asking", Err: errFenced, Hint: "give way"}
+	}
+	return nil
+}
+
+func fenced(s *suite) {
+	ctx := s.context()
+	prior, err := s.Balancer.Prior(ctx, ops.Green)
+	s.must(err)
+	s.must(s.Balancer.Drain(ctx, ops.Green))
+	changes := s.Changes()
+	s.Fence.down.Store(true)
+	defer s.Fence.down.Store(false)
+	s.problem(s.Balancer.PutBack(ctx, ops.Green, prior, s.say), errFenced)
+	s.problem(s.Balancer.Restore(ctx, ops.Green, prior, s.say), errFenced)
+	if n := s.Changes() - changes; n != 0 {
+		s.Errorf("%d changes were made through the fence", n)
+	}
 }
 
 func readOnly(s *suite) {

@@ -272,6 +272,10 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 			Then: []turn{{Elsewhere: true, Wait: 3 * time.Second}, {Elsewhere: true}}, Faults: []fault{
 				{What: "cable", Side: ops.Blue, On: "change", Count: 12, After: 10 * time.Millisecond, For: 2 * time.Minute},
 			}},
+		"killed while half a lock was given back": {Start: ops.StartAPI, Upgrade: true, Pools: "move", Then: []turn{{}, {Wait: 3 * time.Second}}, Faults: []fault{
+			{What: "cable", Side: ops.Green, On: "change", Count: 3, For: 30 * time.Second},
+			{What: "kill", On: "change", Count: 2, After: 20 * time.Second},
+		}},
 		"the balancer forgets what is out while the peer is down": {Start: ops.StartCompose, Pools: "move",
 			Then: []turn{{Elsewhere: true, Wait: 3 * time.Second}, {Wait: 90 * time.Second}, {Elsewhere: true, Wait: 90 * time.Second, Back: true}}, Faults: []fault{
 				{What: "balancer", On: "event", Count: 68, After: 7 * time.Second},

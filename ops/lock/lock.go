@@ -208,7 +208,7 @@ func (l *Lock) giveBack(ctx context.Context, info ops.LockInfo) error {
 	for side, host := range l.hosts {
 		// A host that does not answer has most likely not been marked, and the caller says
 		// already that it does not answer.
-		if err := l.releaseOn(context.WithoutCancel(ctx), side, host, info.Run, []string{signature(info.Owner())}); err != nil && !unreachable(ctx, host, err) {
+		if err := l.releaseOn(context.WithoutCancel(ctx), side, host, info.Run, false, []string{signature(info.Owner())}); err != nil && !unreachable(ctx, host, err) {
 			errs = append(errs, err)
 		}
 	}
@@ -225,7 +225,7 @@ func (l *Lock) Release(ctx context.Context, run string) error {
 		if host == nil {
 			continue
 		}
-		if err := l.releaseOn(ctx, side, host, run, l.whose(side, run)); err != nil && !(l.leftOut(side) && unreachable(ctx, host, err)) {
+		if err := l.releaseOn(ctx, side, host, run, true, l.whose(side, run)); err != nil && !(l.leftOut(side) && unreachable(ctx, host, err)) {
 			errs = append(errs, err)
 		}
 	}
@@ -248,12 +248,13 @@ func (l *Lock) whose(side ops.Side, run string) []string {
 	return whose
 }
 
-func (l *Lock) releaseOn(ctx context.Context, side ops.Side, host ops.Host, run string, whose []string) error {
+// releaseOn removes the mark from one host; over tells that the run comes to its end by that.
+func (l *Lock) releaseOn(ctx context.Context, side ops.Side, host ops.Host, run string, over bool, whose []string) error {
 	defer l.gates[side].enter()()
 	l.mu.Lock()
 	delete(l.marked, side)
 	l.mu.Unlock()
-	if _, _, err := l.script(ctx, host, true, nil, releaseScript, append([]string{run}, whose...)...); err != nil {
+	if _, _, err := l.script(ctx, host, true, nil, releaseScript, append([]string{run, map[bool]string{true: "yes", false: "no"}[over]}, whose...)...); err != nil {
 		return ops.AsProblem(err, "releasing the lock", side)
 	}
 	return nil

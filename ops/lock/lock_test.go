@@ -117,6 +117,23 @@ func TestReleaseCutShort(t *testing.T) {
 	}
 }
 
+// A lock that was had on one host only is given back, and the run has not come to its end: whoever
+// resumes it, a process that is not on its record yet, may take it.
+func TestGivenBackIsNoEnd(t *testing.T) {
+	blue, green, hosts := newPair(t)
+	green.setDown(true)
+	if _, err := newLock(t, hosts).Take(t.Context(), info("r1"), false); !errors.Is(err, ops.ErrUnreachable) || blue.frozen() {
+		t.Fatalf("with green down: %v, blue frozen: %v", err, blue.frozen())
+	}
+	green.setDown(false)
+	next := info("r1")
+	next.PID++
+	l := newLock(t, hosts)
+	if _, err := l.Take(t.Context(), next, false); err != nil || l.Released(t.Context(), "r1") != nil {
+		t.Error(err)
+	}
+}
+
 func TestFence(t *testing.T) {
 	blue, green, hosts := newPair(t)
 	l := newLock(t, hosts)

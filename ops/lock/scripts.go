@@ -96,15 +96,16 @@ mine "$@"
 mv owner.new owner.json
 echo kept
 `
-	// $2 run, then signatures: whose the mark may be; none: whoever of this run made it. Moved
-	// away first: a mark that is half removed would belong to nobody. Whose it was is kept: another
-	// machine that has the beginning of the run would take it for left half-way.
+	// $2 run, $3 no where the run has not come to its end by that, then signatures: whose the mark
+	// may be; none: whoever of this run made it. Moved away first: a mark that is half removed would
+	// belong to nobody. Whose it was is kept: another machine that has the beginning of the run
+	// would take it for left half-way.
 	releaseScript = `set -eu
 [ -d "$1/lock" ] || { echo free; exit 0; }
 cd "$1"
 [ "$(cat lock/run 2>/dev/null || :)" = "$2" ] || { echo held; exit 0; }
-run=$2
-shift 2
+run=$2 over=$3
+shift 3
 owner=$(cat lock/owner.json 2>/dev/null || :)
 ours=no
 if [ "$#" = 0 ] || [ -z "$owner" ]; then
@@ -118,7 +119,7 @@ done
 [ "$ours" = yes ] || { echo held; exit 0; }
 rm -rf "released-$run"
 mv lock "released-$run"
-mv "released-$run/owner.json" last.json 2>/dev/null || :
+[ "$over" = no ] || mv "released-$run/owner.json" last.json 2>/dev/null || :
 rm -rf "released-$run"
 echo released
 `

@@ -272,6 +272,17 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 			Then: []turn{{Elsewhere: true, Wait: 3 * time.Second}, {Elsewhere: true}}, Faults: []fault{
 				{What: "cable", Side: ops.Blue, On: "change", Count: 12, After: 10 * time.Millisecond, For: 2 * time.Minute},
 			}},
+		"what was held falls before the first stop, and is taken back": {Start: ops.StartCompose, Pools: "move", Then: []turn{{Wait: 90 * time.Second, Back: true}}, Faults: []fault{
+			{What: "kill", On: "change", Count: 36},
+			{What: "engine", Side: ops.Green, On: "event", Count: 7, After: 7 * time.Second, For: 30 * time.Second},
+		}},
+		"who went on was killed before its first copy": {Start: ops.StartAPI, Upgrade: true, Pools: "move",
+			Then: []turn{{Wait: 3 * time.Second}}, Faults: []fault{
+				{What: "kill", On: "event", Count: 1},
+				{What: "apart", On: "event", Count: 40, For: 2 * time.Minute},
+				{What: "power", Side: ops.Green, On: "event", Count: 5, After: 20 * time.Second, For: 2 * time.Minute},
+				{What: "kill", On: "change", Count: 37},
+			}},
 		"killed while half a lock was given back": {Start: ops.StartAPI, Upgrade: true, Pools: "move", Then: []turn{{}, {Wait: 3 * time.Second}}, Faults: []fault{
 			{What: "cable", Side: ops.Green, On: "change", Count: 3, For: 30 * time.Second},
 			{What: "kill", On: "change", Count: 2, After: 20 * time.Second},

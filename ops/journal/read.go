@@ -137,13 +137,18 @@ func (j *Journal) add(events []ops.Event) error {
 		i++
 	}
 	taken := func(e ops.Event) bool { return e.Kind == ops.EvRecord && e.Step == "" && e.Text == ops.OwnerKey }
+	// Whoever goes on with a run begins so. It may have died before it could copy that it has the
+	// lock, without which there would be no copy.
+	resumed := func(e ops.Event) bool {
+		return e.Kind == ops.EvResumed || e.Kind == ops.EvAsked && e.Text == string(ops.AskRollback)
+	}
 	switch {
 	case i == len(events):
 		return nil
 	case i == len(have):
-	case i == 0 || !slices.ContainsFunc(have[i:], taken) && !slices.ContainsFunc(events[i:], taken):
+	case i == 0 || !slices.ContainsFunc(have[i:], taken) && !slices.ContainsFunc(events[i:], taken) && !resumed(events[i]):
 		return &BrokenError{Dir: j.dir, Line: i + 1, Why: "the copy differs from the journal on this machine"}
-	case &ops.Rightful(have, events)[0] == &have[0]:
+	case slices.ContainsFunc(have[i:], taken) && &ops.Rightful(have, events)[0] == &have[0]:
 		return nil
 	default:
 		return j.replace(events)

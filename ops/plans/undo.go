@@ -72,7 +72,7 @@ func Undo(run ops.Run, plan ops.Plan, snap ops.Snapshot) (ops.Plan, error) {
 			d.say("%s.", strings.ToUpper(back.Title[:1])+back.Title[1:])
 		case steps.KindRemove:
 			d.say("The earlier containers of %s are made again as recorded; what they wrote outside of volumes is lost.", d.side.Upper())
-		case steps.KindStop:
+		case steps.KindHold, steps.KindStop: // what was held and has fallen is started again, too
 			d.proves(steps.GuardServicesReady, steps.GuardPeerReady) // what follows of the other side asks for both
 		case steps.KindDrain:
 			d.say("%s goes back to the traffic it had before.", d.side.Upper())

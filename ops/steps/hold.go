@@ -273,6 +273,7 @@ func (h Hold) Back() ops.Undoing {
 	for _, was := range h.all() {
 		effects = append(effects, "docker update --restart (as recorded) "+was.Name)
 	}
+	effects = append(effects, "docker start of those that ran and do not any more")
 	return ops.Undoing{
 		Title: "restart policies of " + h.Side.Upper() + " as they were", Effects: effects,
 		Risk: ops.Disruptive, Guards: []ops.Guard{SideFresh(h.Side)},

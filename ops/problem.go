@@ -59,8 +59,12 @@ func AsProblem(err error, doing string, side Side) *Problem {
 	return &Problem{Doing: doing, Side: side, Err: err}
 }
 
-// Fenced asks a fence, if there is one, before something is changed, and words its refusal.
-func Fenced(ctx context.Context, fence func(context.Context) error, doing string, side Side) error {
+// MayChange is asked before something is changed: it refuses in read-only mode, and words what
+// the fence refuses. Either may be nil.
+func MayChange(ctx context.Context, readOnly func() bool, fence func(context.Context) error, doing string, side Side) error {
+	if readOnly != nil && readOnly() {
+		return &Problem{Doing: doing, Side: side, Err: ErrReadOnly, Hint: "leave read-only mode first"}
+	}
 	if fence == nil {
 		return nil
 	}

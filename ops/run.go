@@ -134,6 +134,17 @@ type RunStep struct {
 	Checks  []Check
 }
 
+// Unmet are the checks that kept the step from acting.
+func (s *RunStep) Unmet() []Check {
+	var unmet []Check
+	for _, c := range s.Checks {
+		if !c.Allows() {
+			unmet = append(unmet, c)
+		}
+	}
+	return unmet
+}
+
 // Advice is what to do about a step that did not succeed.
 type Advice struct {
 	Hint  string `json:"hint"`
@@ -230,6 +241,9 @@ func (l LockInfo) Replaces(mark LockInfo) bool {
 	})
 }
 
+// TakesLock tells whether a process has recorded with the event that it took the lock.
+func (e Event) TakesLock() bool { return e.Kind == EvRecord && e.Step == "" && e.Text == OwnerKey }
+
 // Rightful is which of two records of one run counts: the longer, where it goes on from the
 // other. Where they part, a run was resumed elsewhere while its former owner, cut off from the
 // hosts, still wrote: then the one whose owner took the lock last.
@@ -241,7 +255,7 @@ func Rightful(a, b []Event) []Event {
 	last := func(events []Event) time.Time {
 		var at time.Time
 		for _, e := range events[parted:] {
-			if e.Kind == EvRecord && e.Step == "" && e.Text == OwnerKey {
+			if e.TakesLock() {
 				at = e.At
 			}
 		}

@@ -161,6 +161,9 @@ type Locker interface {
 	Release(ctx context.Context, run string) error
 }
 
+// ErrLockGone is a mark that this run had and has no more.
+var ErrLockGone = errors.New("the lock is gone: someone broke it, or the run was ended elsewhere")
+
 // HeldError says who holds the lock.
 type HeldError struct {
 	Side Side

@@ -115,7 +115,7 @@ func (v *runView) stoppedBanner(width int) []string {
 		text, risk := atRisk(s)
 		if s.Phase == ops.Waiting { // why it was paused, without what could be done about that then
 			var why []string
-			for _, c := range unmet(s) {
+			for _, c := range s.Unmet() {
 				why = append(why, c.Text)
 			}
 			text = strings.Join(why, "; ")
@@ -124,7 +124,7 @@ func (v *runView) stoppedBanner(width int) []string {
 			title = strings.ToUpper(name) + " DID NOT GET READY"
 		}
 		p.Put(style.DangerStrong, style.BadMark).Space(1).Wrap(style.Strong, s.Doc.Title+": "+text, 4)
-		for _, c := range unmet(s) {
+		for _, c := range s.Unmet() {
 			if c.Hint != "" && !strings.Contains(text, c.Hint) {
 				p.Put(style.Muted, "→").Space(1).Wrap(style.Text, c.Hint, 2)
 			}
@@ -157,22 +157,12 @@ func failedStep(r *ops.Run) *ops.RunStep {
 				last = s
 			}
 		case ops.Waiting:
-			if !r.Live() && r.Unfinished() && !r.Rolling && len(unmet(s)) > 0 {
+			if !r.Live() && r.Unfinished() && !r.Rolling && len(s.Unmet()) > 0 {
 				kept = s
 			}
 		}
 	}
 	return cmp.Or(last, kept)
-}
-
-// unmet are the checks that kept a step from acting.
-func unmet(s *ops.RunStep) (checks []ops.Check) {
-	for _, c := range s.Checks {
-		if !c.Allows() {
-			checks = append(checks, c)
-		}
-	}
-	return checks
 }
 
 // putKeys lists what can be done now; in read-only, how to be able to. Who only watches has no choice.
@@ -235,15 +225,15 @@ func risksOf(r *ops.Run) []string {
 	if s.Phase == ops.Failed && len(s.Risks) > 0 {
 		return []string{s.Risks[atTurn(r, s)].Guard}
 	}
+	if s.Phase != ops.Refused && s.Phase != ops.Waiting {
+		return nil
+	}
 	var guards []string
-	for _, c := range unmet(s) {
-		switch {
-		case s.Phase != ops.Refused && s.Phase != ops.Waiting:
-		case c.Absolute:
+	for _, c := range s.Unmet() {
+		if c.Absolute {
 			return nil
-		default:
-			guards = append(guards, c.Guard)
 		}
+		guards = append(guards, c.Guard)
 	}
 	return guards
 }

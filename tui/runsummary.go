@@ -65,8 +65,8 @@ func (v *runView) summed(l ops.RunLine) bool {
 // hints are what to do about a step that did not succeed, each once.
 func hints(s *ops.RunStep) []string {
 	var list []string
-	for _, c := range s.Checks {
-		if !c.Allows() && c.Hint != "" && !slices.Contains(list, c.Hint) {
+	for _, c := range s.Unmet() {
+		if c.Hint != "" && !slices.Contains(list, c.Hint) {
 			list = append(list, c.Hint)
 		}
 	}

@@ -136,7 +136,7 @@ func (j *Journal) add(events []ops.Event) error {
 	for i < min(len(have), len(events)) && have[i].Hash == events[i].Hash {
 		i++
 	}
-	taken := func(e ops.Event) bool { return e.Kind == ops.EvRecord && e.Step == "" && e.Text == ops.OwnerKey }
+	taken := slices.ContainsFunc(have[i:], ops.Event.TakesLock)
 	// Whoever goes on with a run begins so. It may have died before it could copy that it has the
 	// lock, without which there would be no copy.
 	resumed := func(e ops.Event) bool {
@@ -146,9 +146,9 @@ func (j *Journal) add(events []ops.Event) error {
 	case i == len(events):
 		return nil
 	case i == len(have):
-	case i == 0 || !slices.ContainsFunc(have[i:], taken) && !slices.ContainsFunc(events[i:], taken) && !resumed(events[i]):
+	case i == 0 || !taken && !slices.ContainsFunc(events[i:], ops.Event.TakesLock) && !resumed(events[i]):
 		return &BrokenError{Dir: j.dir, Line: i + 1, Why: "the copy differs from the journal on this machine"}
-	case slices.ContainsFunc(have[i:], taken) && &ops.Rightful(have, events)[0] == &have[0]:
+	case taken && &ops.Rightful(have, events)[0] == &have[0]:
 		return nil
 	default:
 		return j.replace(events)

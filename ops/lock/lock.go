@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -254,7 +255,7 @@ func (l *Lock) releaseOn(ctx context.Context, side ops.Side, host ops.Host, run 
 	l.mu.Lock()
 	delete(l.marked, side)
 	l.mu.Unlock()
-	if _, _, err := l.script(ctx, host, true, nil, releaseScript, append([]string{run, map[bool]string{true: "yes", false: "no"}[over]}, whose...)...); err != nil {
+	if _, _, err := l.script(ctx, host, true, nil, releaseScript, append([]string{run, strconv.FormatBool(over)}, whose...)...); err != nil {
 		return ops.AsProblem(err, "releasing the lock", side)
 	}
 	return nil
@@ -344,8 +345,8 @@ func (l *Lock) readOn(ctx context.Context, side ops.Side, exec execFunc) (at sig
 // Fence is for a host through which a run acts, see [remote.Fence]: once this process has taken
 // the lock, nothing is changed there where the mark is somebody else's or gone, or somebody else has
 // brought the run to its end. The other host is asked, too, and may stay silent.
-func (l *Lock) Fence(side ops.Side) func(context.Context, func(context.Context, ops.Command) ([]byte, error)) error {
-	return func(ctx context.Context, exec func(context.Context, ops.Command) ([]byte, error)) error {
+func (l *Lock) Fence(side ops.Side) func(context.Context, execFunc) error {
+	return func(ctx context.Context, exec execFunc) error {
 		return l.stands(ctx, side, exec)
 	}
 }
@@ -421,7 +422,7 @@ func (l *Lock) against(side ops.Side, at sight) error {
 		return err
 	}
 	if at.mark == nil && marked {
-		return &ops.Problem{Doing: "reading the lock", Side: side, Err: errors.New("the lock is gone: someone broke it, or the run was ended elsewhere"),
+		return &ops.Problem{Doing: "reading the lock", Side: side, Err: ops.ErrLockGone,
 			Hint: "see `tandem lock show`; when nobody else is at work, resume or roll back"}
 	}
 	return nil

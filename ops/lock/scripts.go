@@ -96,7 +96,7 @@ mine "$@"
 mv owner.new owner.json
 echo kept
 `
-	// $2 run, $3 no where the run has not come to its end by that, then signatures: whose the mark
+	// $2 run, $3 false where the run has not come to its end by that, then signatures: whose the mark
 	// may be; none: whoever of this run made it. Moved away first: a mark that is half removed would
 	// belong to nobody. Whose it was is kept: another machine that has the beginning of the run
 	// would take it for left half-way.
@@ -119,7 +119,7 @@ done
 [ "$ours" = yes ] || { echo held; exit 0; }
 rm -rf "released-$run"
 mv lock "released-$run"
-[ "$over" = no ] || mv "released-$run/owner.json" last.json 2>/dev/null || :
+[ "$over" = false ] || mv "released-$run/owner.json" last.json 2>/dev/null || :
 rm -rf "released-$run"
 echo released
 `

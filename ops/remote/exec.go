@@ -56,9 +56,11 @@ func shown(args []string) []string {
 	return args
 }
 
+func running(cmd ops.Command) string { return "running " + strings.Join(shown(cmd.Args), " ") }
+
 // Exec runs a command. Unless it streams, it has a deadline and its output may have 8 MiB.
 func (h *Host) Exec(ctx context.Context, cmd ops.Command) ([]byte, error) {
-	doing := "running " + strings.Join(shown(cmd.Args), " ")
+	doing := running(cmd)
 	if cmd.Mutates {
 		if err := h.gate(doing); err != nil {
 			return nil, err
@@ -78,11 +80,11 @@ func (h *Host) Exec(ctx context.Context, cmd ops.Command) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return h.execOn(ctx, c, cmd)
+	return h.execOn(ctx, c, doing, cmd)
 }
 
 // execOn runs a command on a connection.
-func (h *Host) execOn(ctx context.Context, c *conn, cmd ops.Command) (_ []byte, err error) {
+func (h *Host) execOn(ctx context.Context, c *conn, doing string, cmd ops.Command) (_ []byte, err error) {
 	args := cmd.Args
 	if cmd.Privileged {
 		if args, err = h.withSudo(ctx, c, args); err != nil {
@@ -90,7 +92,7 @@ func (h *Host) execOn(ctx context.Context, c *conn, cmd ops.Command) (_ []byte, 
 		}
 	}
 	out, err := h.run(ctx, c, args, cmd)
-	return out, h.execProblem(c, "running "+strings.Join(shown(cmd.Args), " "), cmd, err)
+	return out, h.execProblem(c, doing, cmd, err)
 }
 
 // withSudo puts sudo before a command where the user needs it.

@@ -151,10 +151,7 @@ func (h *Host) Address() string { return h.target.Name }
 
 // gate is the one place where a read-only host refuses to change anything.
 func (h *Host) gate(doing string) error {
-	if !h.opt.ReadOnly() {
-		return nil
-	}
-	return &ops.Problem{Doing: doing, Side: h.target.Side, Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
+	return ops.MayChange(context.Background(), h.opt.ReadOnly, nil, doing, h.target.Side)
 }
 
 // Fence is asked on every new connection, before the first change that goes over it, and after
@@ -165,7 +162,7 @@ type Fence func(ctx context.Context, exec func(context.Context, ops.Command) ([]
 // fenceTime is by the clock on the wall: a laptop that slept has not measured the time.
 const fenceTime = 5 * time.Second
 
-// SetFence has changes asked for. It holds for connections from now on.
+// SetFence has changes asked for, from the next one on.
 func (h *Host) SetFence(f Fence) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -181,8 +178,8 @@ func (h *Host) mayChange(ctx context.Context, c *conn, doing string) error {
 	if since := now - c.fenced.Load(); fence == nil || since >= 0 && since < int64(fenceTime) {
 		return nil
 	}
-	err := ops.Fenced(ctx, func(ctx context.Context) error {
-		return fence(ctx, func(ctx context.Context, cmd ops.Command) ([]byte, error) { return h.execOn(ctx, c, cmd) })
+	err := ops.MayChange(ctx, nil, func(ctx context.Context) error {
+		return fence(ctx, func(ctx context.Context, cmd ops.Command) ([]byte, error) { return h.execOn(ctx, c, running(cmd), cmd) })
 	}, doing, h.target.Side)
 	if err == nil {
 		c.fenced.Store(now)

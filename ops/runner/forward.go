@@ -285,13 +285,7 @@ func unmetOf(side ops.Side, checks []ops.Check) error {
 func (r *run) unmet(id string) []ops.Check {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var unmet []ops.Check
-	for _, c := range r.state.Step(id).Checks {
-		if !c.Allows() {
-			unmet = append(unmet, c)
-		}
-	}
-	return unmet
+	return r.state.Step(id).Unmet()
 }
 
 // safely turns a panic of a step into an error: one broken step must not leave the run

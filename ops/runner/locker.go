@@ -178,7 +178,7 @@ func (r *run) stillLocked(ctx context.Context, anyReachable bool) error {
 			behind = behind || mark.Owner() != info.Owner()
 		case !slices.Contains(sides, side):
 		case known:
-			return notHeld(side, errors.New("the lock is gone: someone broke it, or the run was ended elsewhere"))
+			return notHeld(side, ops.ErrLockGone)
 		case !anyReachable && waits == nil:
 			if err == nil {
 				err = errors.New("not known whether the lock is still there")

@@ -135,10 +135,7 @@ func (t *tail) Write(b []byte) (int, error) {
 // change runs a command that changes something. It is the only place that does so.
 func (c *Client) change(ctx context.Context, side ops.Side, template []string) error {
 	doing := "running " + strings.Join(arguments(template, side), " ")
-	if c.conf.ReadOnly != nil && c.conf.ReadOnly() {
-		return &ops.Problem{Doing: doing, Side: side, Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
-	}
-	if err := ops.Fenced(ctx, c.conf.Fence, doing, side); err != nil {
+	if err := ops.MayChange(ctx, c.conf.ReadOnly, c.conf.Fence, doing, side); err != nil {
 		return err
 	}
 	_, err := c.run(ctx, side, template)

@@ -217,10 +217,7 @@ func call[T any](ctx context.Context, c *Client, side ops.Side, doing string, do
 
 // change makes a call that changes something. It is the only place that does so.
 func (c *Client) change(ctx context.Context, side ops.Side, doing string, do func(context.Context) error) error {
-	if c.conf.ReadOnly != nil && c.conf.ReadOnly() {
-		return &ops.Problem{Doing: doing, Side: side, Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
-	}
-	if err := ops.Fenced(ctx, c.conf.Fence, doing, side); err != nil {
+	if err := ops.MayChange(ctx, c.conf.ReadOnly, c.conf.Fence, doing, side); err != nil {
 		return err
 	}
 	_, err := call(ctx, c, side, doing, func(ctx context.Context) (struct{}, error) { return struct{}{}, do(ctx) })

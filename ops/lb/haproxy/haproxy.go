@@ -124,10 +124,7 @@ func (c *Client) ask(ctx context.Context, side ops.Side, command string) (string
 // does so.
 func (c *Client) change(ctx context.Context, side ops.Side, command string) error {
 	doing := "sending “" + command + "” to " + c.Name()
-	if c.conf.ReadOnly != nil && c.conf.ReadOnly() {
-		return &ops.Problem{Doing: doing, Side: side, Err: ops.ErrReadOnly, Hint: "leave read-only mode first"}
-	}
-	if err := ops.Fenced(ctx, c.conf.Fence, doing, side); err != nil {
+	if err := ops.MayChange(ctx, c.conf.ReadOnly, c.conf.Fence, doing, side); err != nil {
 		return err
 	}
 	answer, err := c.exchange(ctx, command)

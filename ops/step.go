@@ -159,6 +159,9 @@ type Locker interface {
 	Held(context.Context) (map[Side]*LockInfo, error)
 	// Release removes the marks of this run and of no other.
 	Release(ctx context.Context, run string) error
+	// Released is who released the lock of a run, nil where no host that answers says so, or
+	// one still has its mark.
+	Released(ctx context.Context, run string) *LockInfo
 }
 
 // ErrLockGone is a mark that this run had and has no more.

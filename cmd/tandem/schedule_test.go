@@ -292,6 +292,17 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 				{What: "balancer", On: "event", Count: 68, After: 7 * time.Second},
 				{What: "power", Side: ops.Blue, On: "event", Count: 59, For: 2 * time.Minute},
 			}},
+		"the answer to the release of the lock is lost": {Start: ops.StartCompose, Pools: "move", Then: []turn{{Elsewhere: true}}, Faults: []fault{
+			{What: "kill", On: "change", Count: 2, After: 2 * time.Second},
+			{What: "cable", Side: ops.Blue, On: "change", Count: 178, For: 30 * time.Second},
+			{What: "engine", Side: ops.Green, On: "change", Count: 177, After: 20 * time.Second, For: 8 * time.Second},
+		}},
+		"ended at another machine while it was paused": {Start: ops.StartCompose, Pools: "move",
+			Then: []turn{{Wait: 3 * time.Second, Back: true}, {Wait: 3 * time.Second}, {Wait: 90 * time.Second}}, Faults: []fault{
+				{What: "apart", On: "event", Count: 218, For: 2 * time.Minute},
+				{What: "balancer", On: "change", Count: 104},
+				{What: "engine", Side: ops.Blue, On: "event", Count: 343, For: 8 * time.Second},
+			}},
 		"the balancer forgets what is out": {Start: ops.StartCompose, Pools: "cut-off", Then: []turn{back}, Faults: []fault{
 			{What: "balancer", On: "change", Count: 29, After: 300 * time.Millisecond},
 			{What: "apart", On: "event", Count: 56, For: 8 * time.Second},

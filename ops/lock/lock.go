@@ -280,8 +280,7 @@ func (l *Lock) Held(ctx context.Context) (map[ops.Side]*ops.LockInfo, error) {
 	return held, errors.Join(left...)
 }
 
-// Released is who released the lock of a run, nil where no host that answers says so, or one
-// still has its mark: the hosts keep that until the next run releases it.
+// Released implements ops.Locker: the hosts keep who it was until the next run releases its lock.
 func (l *Lock) Released(ctx context.Context, run string) *ops.LockInfo {
 	var by *ops.LockInfo
 	seen := l.read(ctx)

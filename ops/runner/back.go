@@ -54,7 +54,7 @@ func (r *run) undo(ctx context.Context, s ops.PlannedStep) error {
 	if h := r.patient(s, how.Title, how.Risk, how.Guards, err); h != nil {
 		return h
 	}
-	if h := r.unanswered(s, how.Title, err); h != nil {
+	if h := r.unanswered(s, how.Title, how.Risk, err); h != nil {
 		return h
 	}
 	return errors.Join(err, r.append(ended(ops.EvUndoFailed, s.ID, err)))

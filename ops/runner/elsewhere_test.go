@@ -216,6 +216,51 @@ func TestWhoWaitedForTheLockGivesWay(t *testing.T) {
 	}
 }
 
+// The answer to the release of the lock is lost: the mark that is gone is the run's own doing.
+func TestTheAnswerToTheReleaseIsLost(t *testing.T) {
+	t.Run("at the end", func(t *testing.T) {
+		patiently(t, func(t *testing.T, w *world, b *bench) {
+			w.faults["unlock/answer"] = 1
+			if err := b.want(t, Start, ops.OutcomeDone); err != nil || !w.free() {
+				t.Errorf("%v, locks %v", err, w.locks)
+			}
+		})
+	})
+	t.Run("at the end of a rollback", func(t *testing.T) {
+		patiently(t, func(t *testing.T, w *world, b *bench) {
+			w.faults["lock/answer"] = 1
+			b.want(t, Start, ops.OutcomeDone)
+			if err := b.want(t, rollback, ops.OutcomeRolledBack); err != nil || !w.free() {
+				t.Errorf("%v, locks %v", err, w.locks)
+			}
+		})
+	})
+	// Cut off before the release arrived, it is no proof that nobody else released it.
+	for name, way := range map[string]wayOf{"rolled back elsewhere": rollback, "done elsewhere": resume} {
+		t.Run(name, func(t *testing.T) {
+			patiently(t, func(t *testing.T, w *world, b *bench) {
+				b.after = map[string]func(){"b": func() { w.cut = true }}
+				there := b.elsewhere("desk")
+				waits := b.begin(Start, happens{})
+				<-time.After(time.Minute)
+				there.bring()
+				if _, err := there.attempt(way, happens{}); err != nil || !w.free() {
+					t.Fatalf("%v, locks %v", err, w.locks)
+				}
+				w.sever(false)
+				<-waits.over
+				want := "run r1 has come to its end, by ana at desk"
+				if waits.outcome != ops.OutcomeStopped || waits.err == nil || !strings.Contains(waits.err.Error(), want) {
+					t.Errorf("%s: %v", waits.outcome, waits.err)
+				}
+				if says := waits.texts(ops.EvSay); !slices.Contains(says, want+": stopping here") {
+					t.Errorf("it says %q", says)
+				}
+			})
+		})
+	}
+}
+
 // A runner that died right after it took the lock had no time to record it.
 func TestALockThatWasNotRecorded(t *testing.T) {
 	patiently(t, func(t *testing.T, w *world, b *bench) {

@@ -116,6 +116,7 @@ func (r *run) do(ctx context.Context, s ops.PlannedStep) error {
 	}
 	verdict, err := r.before(ctx, s)
 	if err != nil {
+		err = r.overtaken(err)
 		if h := r.patient(s, s.Step.Title(), s.Step.Risk(), s.Step.Guards(), err); h != nil {
 			return h
 		}
@@ -132,7 +133,7 @@ func (r *run) do(ctx context.Context, s ops.PlannedStep) error {
 	}
 	if err != nil {
 		err = r.overtaken(err)
-		if h := r.unanswered(s, s.Step.Title(), err); h != nil {
+		if h := r.unanswered(s, s.Step.Title(), s.Step.Risk(), err); h != nil {
 			return h
 		}
 		if risk := r.waived(err); risk != "" {

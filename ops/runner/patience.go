@@ -30,9 +30,9 @@ type hold struct {
 	err   error           // why it could not go on
 	said  string          // on the record
 	since time.Time
+	hurts bool // the act can do harm
 	// For unmet: what is looked at again.
 	guards  []ops.Guard
-	hurts   bool
 	blocked bool
 	// For lost: who did not answer, and whether a look found it so.
 	side ops.Side
@@ -63,10 +63,16 @@ func (r *run) changed() bool {
 	return false
 }
 
+// mayWait tells whether the run waits for what may pass: not while ending it costs nothing, nor where
+// another process goes on with it.
+func (r *run) mayWait() bool {
+	return r.plan.Patient && r.elsewhere() == nil && (r.rolling() || r.changed())
+}
+
 // patient is the hold for a step that could not act, nil where that ends the run.
 func (r *run) patient(s ops.PlannedStep, title string, risk ops.Level, guards []ops.Guard, err error) *hold {
 	var why *later
-	if !r.plan.Patient || !errors.As(err, &why) || !r.rolling() && !r.changed() {
+	if !errors.As(err, &why) || !r.mayWait() {
 		return nil
 	}
 	return &hold{kind: unmet, step: s, title: title, err: err, guards: guards, hurts: risk != ops.Harmless, blocked: why.blocked}
@@ -74,11 +80,11 @@ func (r *run) patient(s ops.PlannedStep, title string, risk ops.Level, guards []
 
 // unanswered is the hold for a step during which someone did not answer, nil where that ends
 // the run.
-func (r *run) unanswered(s ops.PlannedStep, title string, err error) *hold {
-	if !r.plan.Patient || !errors.Is(err, ops.ErrUnreachable) || !r.rolling() && !r.changed() {
+func (r *run) unanswered(s ops.PlannedStep, title string, risk ops.Level, err error) *hold {
+	if !errors.Is(err, ops.ErrUnreachable) || !r.mayWait() {
 		return nil
 	}
-	h := &hold{kind: lost, step: s, title: title, err: err, side: s.Side}
+	h := &hold{kind: lost, step: s, title: title, err: err, hurts: risk != ops.Harmless, side: s.Side}
 	if p := (*ops.Problem)(nil); errors.As(err, &p) {
 		h.side = p.Side
 	}
@@ -206,7 +212,7 @@ func (r *run) lookAgain(ctx context.Context, holds []*hold) sight {
 	var locked error
 	if holds[0].step.ID != "" {
 		locked = r.stillLocked(ctx, true)
-		if l := (*later)(nil); locked != nil && !errors.As(locked, &l) {
+		if l := (*later)(nil); locked != nil && !errors.As(locked, &l) && !(r.elsewhere() == nil && lettingGo(holds)) {
 			return sight{gone: locked}
 		}
 	}
@@ -232,6 +238,12 @@ func (r *run) lookAgain(ctx context.Context, holds []*hold) sight {
 		}
 	}
 	return s
+}
+
+// lettingGo tells whether all that waits are acts that can do no harm, begun and not answered: what
+// was released then may be the lock itself, and the step finds that when it begins anew.
+func lettingGo(holds []*hold) bool {
+	return !slices.ContainsFunc(holds, func(h *hold) bool { return h.kind != lost || h.hurts })
 }
 
 // holdsStill looks at what keeps a step from acting, without a record.

@@ -78,6 +78,9 @@ func drawStory(t *rapid.T) story {
 		all = append(all, f.ID)
 		s.steps = append(s.steps, f)
 	}
+	for _, id := range []string{"lock", "unlock"} {
+		s.faults[id+"/answer"] = rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "answers lost by "+id)
+	}
 	for _, g := range []string{"g1", "g2"} {
 		s.guards[g] = rapid.SampledFrom([]int{0, 0, 0, 1, 2, 6}).Draw(t, g+" unmet")
 	}
@@ -282,7 +285,7 @@ func (s story) other(t *testing.T, b *bench) {
 	w := b.world
 	locked := !w.free()
 	o := newBench(t, w, filepath.Join(b.dir, "other"),
-		&fake{ID: "lock", Act: "lock", Level: ops.Harmless}, &fake{ID: "unlock", Act: "unlock", Level: ops.Harmless, Needs: []string{"lock"}})
+		&fake{ID: "take", Act: "lock", Level: ops.Harmless}, &fake{ID: "let go", Act: "unlock", Level: ops.Harmless, Needs: []string{"take"}})
 	o.plan.ID = fmt.Sprintf("other%d", len(b.events))
 	over := w.over
 	w.over = map[string]bool{}

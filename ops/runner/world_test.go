@@ -204,6 +204,16 @@ func (w *world) mark(side ops.Side) *ops.LockInfo {
 	return &ops.LockInfo{Run: w.locks[side], By: o.By, From: o.From, PID: o.PID}
 }
 
+func (l worldLock) Released(ctx context.Context, run string) (by *ops.LockInfo) {
+	_ = l.act(ctx, func() error {
+		if l.ended != nil && l.ended.Run == run && len(l.locks) == 0 {
+			by = l.ended
+		}
+		return nil
+	})
+	return by
+}
+
 func (l worldLock) Release(ctx context.Context, run string) error {
 	return l.act(ctx, func() error {
 		for _, side := range ops.Sides {
@@ -314,7 +324,7 @@ func (f *fake) Do(ctx context.Context, env ops.Env) error {
 		_, err := env.Locker.Take(ctx, env.Run, false)
 		return err
 	case "unlock":
-		return env.Locker.Release(ctx, env.Run.Run)
+		return f.release(ctx, env)
 	}
 	env.Log.Say("begins")
 	if wait := f.world.slow[f.ID]; wait != nil {
@@ -368,6 +378,19 @@ func (f *fake) Do(ctx context.Context, env ops.Env) error {
 	return nil
 }
 
+// release may lose its answer.
+func (f *fake) release(ctx context.Context, env ops.Env) error {
+	if err := env.Locker.Release(ctx, env.Run.Run); err != nil {
+		return err
+	}
+	f.world.mu.Lock()
+	defer f.world.mu.Unlock()
+	if f.world.fault(f.ID+"/answer") != nil {
+		return away(ops.Green)
+	}
+	return nil
+}
+
 func (f *fake) Verify(ctx context.Context, _ ops.Env) error {
 	return f.world.act(ctx, func() error { return f.world.fault(f.ID + "/verify") })
 }
@@ -387,7 +410,7 @@ func (f *fake) Back() ops.Undoing {
 func (f *fake) Undo(ctx context.Context, env ops.Env) error {
 	switch f.Act {
 	case "lock":
-		return env.Locker.Release(ctx, env.Run.Run)
+		return f.release(ctx, env)
 	case "count":
 		return ops.ErrNoUndo
 	}

@@ -204,6 +204,8 @@ func (l *locker) Held(context.Context) (map[ops.Side]*ops.LockInfo, error) {
 	return l.held, nil
 }
 
+func (l *locker) Released(context.Context, string) *ops.LockInfo { return nil }
+
 func (l *locker) Release(_ context.Context, run string) error {
 	err := l.w.act(func() error {
 		for _, side := range ops.Sides {

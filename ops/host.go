@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"net/netip"
 	"time"
 )
 
@@ -38,6 +39,9 @@ type Host interface {
 	// Reach proves over a connection made for it alone that the host and its engine can be
 	// reached anew.
 	Reach(context.Context) error
+	// Reaches proves over such a connection that the host itself reaches an address: it connects
+	// there by TCP.
+	Reaches(ctx context.Context, to netip.AddrPort) error
 	// Engine is the Docker Engine through the same connection. After an engine change or
 	// a reboot it is a new client: do not keep it across steps.
 	Engine(context.Context) (Engine, error)

@@ -237,6 +237,7 @@ type NetFacts struct {
 	Routes    []netip.Prefix `json:"routes"`    // what it has routes to, the default and the engine's bridges left out
 	Resolvers []netip.Addr   `json:"resolvers"`
 	Client    netip.Addr     `json:"client"`      // where our connection comes from, as the host sees it; invalid: not known
+	Server    netip.AddrPort `json:"server"`      // where its sshd took that connection; invalid: not known
 	Pools     []Pool         `json:"pools"`       // of the engine, in effect; nil: its own
 	Daemon    string         `json:"daemon_json"` // the engine's config file as it is; empty: there is none
 	Flags     []string       `json:"flags"`       // the engine's command line, its program first; empty: not known

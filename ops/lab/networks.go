@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -22,6 +23,28 @@ const (
 
 // inside is the host's address in its network.
 func (h *Host) inside() string { return fmt.Sprintf("10.0.1.%d", 11+slices.Index(Sides, h.side)) }
+
+// overNetwork leads to the SSH server of another host, nil where nothing answers there: what
+// either sends to the other must not end in a network of its engine. It expects the lock.
+func (h *Host) overNetwork(address string, port int) func(net.Conn) {
+	for _, o := range h.w.hosts {
+		if o == h || o.inside() != address || port != 22 || !o.up {
+			continue
+		}
+		for _, way := range []struct{ from, to *Host }{{h, o}, {o, h}} {
+			if way.from.sshd.cable.isCut(pulled) || way.from.hides(netip.MustParseAddr(way.to.inside())) {
+				return nil
+			}
+		}
+		return func(c net.Conn) { go o.sshd.serve(c) }
+	}
+	return nil
+}
+
+// hides tells whether what the host sends to an address ends in a network of its engine.
+func (h *Host) hides(address netip.Addr) bool {
+	return slices.ContainsFunc(h.bridges(), func(l link) bool { return l.address.Masked().Contains(address) })
+}
 
 // network is a network of an engine.
 type network struct {
@@ -262,12 +285,9 @@ func (h *Host) rerouted() {
 	if h.sshd == nil {
 		return
 	}
-	console := netip.MustParseAddr(consoleAddress)
-	for _, l := range h.bridges() {
-		if l.address.Masked().Contains(console) {
-			h.sshd.cable.cut(shadowed)
-			return
-		}
+	if h.hides(netip.MustParseAddr(consoleAddress)) {
+		h.sshd.cable.cut(shadowed)
+		return
 	}
 	h.sshd.cable.restore(shadowed)
 }

@@ -316,7 +316,8 @@ func (l *login) forwardSocket(open ssh.NewChannel) {
 	l.forward(open, dial, ssh.ConnectionFailed)
 }
 
-// forwardTCP leads a channel to a port that a service of the host publishes. Here OpenSSH
+// forwardTCP leads a channel to a port that a service of the host publishes, or to the other
+// host's SSH server. Here OpenSSH
 // does say that forwarding is forbidden (serverloop.c, server_request_direct_tcpip).
 func (l *login) forwardTCP(open ssh.NewChannel) {
 	var payload struct {
@@ -334,7 +335,9 @@ func (l *login) forwardTCP(open ssh.NewChannel) {
 			if h.faults.noForwarding {
 				reason = ssh.Prohibited
 			} else {
-				dial = h.port(payload.Host, int(payload.Port))
+				if dial = h.port(payload.Host, int(payload.Port)); dial == nil {
+					dial = h.overNetwork(payload.Host, int(payload.Port))
+				}
 			}
 			h.w.record(Request{Side: h.side, Wire: "forward", User: l.user.name, What: net.JoinHostPort(payload.Host, strconv.Itoa(int(payload.Port)))})
 		})

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -19,16 +20,26 @@ import (
 // inLab is a host of the lab: another's reading of SSH and of the Docker API.
 func inLab(t *testing.T, scenario string, side ops.Side) (*Host, *lab.Host) {
 	t.Helper()
+	l := newLab(t, scenario)
+	return newHost(t, labTarget(t, l, side), Options{}), l.World().Host(string(side))
+}
+
+func newLab(t *testing.T, scenario string) *lab.Lab {
+	t.Helper()
 	l, err := lab.Start(lab.Options{Scenario: scenario, Dir: t.TempDir(), Speed: 50})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	world := l.World().Host(string(side))
-	return newHost(t, Target{
-		Side: side, SSH: "ops@" + world.Address(), Identity: l.KeyPath(), KnownHosts: l.KnownHostsPath(),
+	return l
+}
+
+func labTarget(t *testing.T, l *lab.Lab, side ops.Side) Target {
+	t.Helper()
+	return Target{
+		Side: side, SSH: "ops@" + l.World().Host(string(side)).Address(), Identity: l.KeyPath(), KnownHosts: l.KnownHostsPath(),
 		SSHConfig: write(t, "config", "IdentityAgent none\n"),
-	}, Options{}), world
+	}
 }
 
 func labEngine(t *testing.T, h *Host) ops.Engine {
@@ -71,6 +82,22 @@ func TestLabNet(t *testing.T) {
 	if err := h.Reach(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// What a host reaches of its peer is another matter than what we reach of either.
+func TestLabReaches(t *testing.T) {
+	l := newLab(t, "calm")
+	h := newHost(t, labTarget(t, l, ops.Blue), Options{})
+	peer, gone := netip.MustParseAddrPort("10.0.1.12:22"), netip.MustParseAddrPort("10.0.1.12:23")
+	if err := h.Reaches(t.Context(), peer); err != nil {
+		t.Error(err)
+	}
+	problem(t, h.Reaches(t.Context(), gone), ops.ErrUnreachable, "connecting to 10.0.1.12:23 on", "")
+	l.World().Host("green").CutCable()
+	problem(t, h.Reaches(t.Context(), peer), ops.ErrUnreachable, "connecting to 10.0.1.12:22 on", "")
+	l.World().Host("green").RestoreCable()
+	l.World().Host("blue").ForbidForwarding(true)
+	problem(t, h.Reaches(t.Context(), peer), ops.ErrNotPermitted, "", "AllowTcpForwarding")
 }
 
 // A network of the lab is made again as it was, and elsewhere.

@@ -149,8 +149,8 @@ func parseNet(out []byte, seen dockerdSeen, own map[string]bool) (facts ops.NetF
 		if name, ok := strings.CutPrefix(line, "@"); ok {
 			part = first(name)
 			switch part {
-			case "client":
-				facts.Client = ipOf(strings.TrimPrefix(name, "client "))
+			case "ssh":
+				facts.Client, facts.Server = sshEnds(strings.Fields(name)[1:])
 			case "routes", "route":
 				routed = true
 			case "dockerd":
@@ -222,6 +222,19 @@ func tidy(facts *ops.NetFacts) {
 }
 
 // ipOf reads an address without its zone; an invalid one if it is none.
+// sshEnds reads SSH_CONNECTION: address and port of the client, then of the server (ssh(1)).
+func sshEnds(words []string) (client netip.Addr, server netip.AddrPort) {
+	if len(words) > 0 {
+		client = ipOf(words[0])
+	}
+	if len(words) > 3 {
+		if port, err := strconv.ParseUint(words[3], 10, 16); err == nil {
+			server = netip.AddrPortFrom(ipOf(words[2]), uint16(port))
+		}
+	}
+	return client, server
+}
+
 func ipOf(text string) netip.Addr {
 	a, err := netip.ParseAddr(strings.TrimSpace(text))
 	if err != nil {

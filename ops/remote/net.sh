@@ -6,7 +6,7 @@ PATH=$PATH:/usr/sbin:/sbin
 LC_ALL=C
 export PATH LC_ALL
 
-echo "@client ${SSH_CONNECTION%% *}"
+echo "@ssh $SSH_CONNECTION"
 
 # Addresses and routes. Without ip, or with one that knows less, the kernel's own tables.
 if addresses=$(ip -o addr show 2>/dev/null) && routes=$(ip -4 route show table all 2>/dev/null) &&

@@ -15,7 +15,7 @@ import (
 )
 
 const netOut = `Welcome to blue
-@client ::ffff:10.9.9.9
+@ssh ::ffff:10.9.9.9 50000 ::ffff:192.0.2.2 2222
 @addresses
 1: lo    inet 127.0.0.1/8 scope host lo\       valid_lft forever preferred_lft forever
 1: lo    inet6 ::1/128 scope host \       valid_lft forever preferred_lft forever
@@ -79,7 +79,7 @@ func prefixes(text string) []netip.Prefix {
 	return out
 }
 
-var comparePlain = []cmp.Option{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()}
+var comparePlain = []cmp.Option{cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{}), cmpopts.EquateEmpty()}
 
 func TestParseNet(t *testing.T) {
 	const daemon = "{\n  \"bip\": \"10.3.0.1/16\"\r\n}"
@@ -92,6 +92,7 @@ func TestParseNet(t *testing.T) {
 		Routes:    prefixes("10.1.0.0/16 10.8.0.2/32 10.40.0.0/14 10.50.0.0/16 10.66.0.0/24 192.0.2.0/24 198.18.0.0/15 fd00::/64"),
 		Resolvers: []netip.Addr{netip.MustParseAddr("10.0.0.53"), netip.MustParseAddr("127.0.0.53"), netip.MustParseAddr("fe80::1")},
 		Client:    netip.MustParseAddr("10.9.9.9"),
+		Server:    netip.MustParseAddrPort("192.0.2.2:2222"),
 		Daemon:    daemon,
 		Flags:     []string{"/usr/bin/dockerd", "-H", "fd://", "--log-opt=max size=1m"},
 		Validates: true,
@@ -114,7 +115,7 @@ func TestParseNet(t *testing.T) {
 
 // Hosts without ip(8) have the kernel's tables.
 func TestParseNetFromTheKernel(t *testing.T) {
-	const out = `@client 
+	const out = `@ssh 
 @route
 Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
 eth0	00000000	010200C0	0003	0	0	0	00000000	0	0	0
@@ -153,7 +154,7 @@ func TestParseNetRefuses(t *testing.T) {
 		"a broken answer":         netOut,
 		"no word of daemon.json":  netOut + "\n@end\n",
 		"an odd word of it":       netOut + "@daemon maybe\n\n@end\n",
-		"no routes":               "@client 10.0.0.1\n" + end,
+		"no routes":               "@ssh 10.0.0.1 50000 10.0.0.2 22\n" + end,
 		"an odd route":            "@routes\nsomewhere dev eth0\n" + end,
 		"an odd kind of route":    "@routes\nlocal\n" + end,
 		"an odd address":          "@routes\n@addresses\n2: eth0    inet 10.0.0.300/8\n" + end,
@@ -208,7 +209,7 @@ esac
 		}
 		f.Resolvers, f.Flags, f.Daemon = nil, nil, "" // this machine's
 		want := ops.NetFacts{
-			Addresses: prefixes("192.0.2.2/24"), Routes: prefixes("10.50.0.0/16 fd00::/64"), Client: netip.MustParseAddr("192.0.2.77"),
+			Addresses: prefixes("192.0.2.2/24"), Routes: prefixes("10.50.0.0/16 fd00::/64"), Client: netip.MustParseAddr("192.0.2.77"), Server: netip.MustParseAddrPort("192.0.2.2:22"),
 			Pools: []ops.Pool{{Base: netip.MustParsePrefix("10.240.0.0/16"), Size: 24}}, Validates: true,
 		}
 		if d := cmp.Diff(want, f, comparePlain...); d != "" {

@@ -202,3 +202,19 @@ func (h *Host) Reach(ctx context.Context) error {
 	_, err = engine.Version(ctx)
 	return err
 }
+
+// Reaches connects anew and lets sshd open a TCP connection, as for a forwarded port.
+func (h *Host) Reaches(ctx context.Context, to netip.AddrPort) error {
+	probe, err := New(h.target, h.opt)
+	if err != nil {
+		return err
+	}
+	defer probe.Close()
+	ctx, cancel := h.within(ctx, getTimeout)
+	defer cancel()
+	conn, err := probe.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}

@@ -18,7 +18,8 @@ import (
 // Pools gives the engine of a side other address pools, with a way back that needs nobody:
 // before the file is changed, a timer on the host is armed that puts the earlier file back
 // and restarts the engine. It is disarmed when host, engine and peer were reached over
-// connections made for it alone and the engine names the new pools.
+// connections made for it alone, the host itself reaches its peer where it did before, and the
+// engine names the new pools.
 //
 // # The timed revert
 //
@@ -72,6 +73,8 @@ type settings struct {
 	Text   []byte
 	Mode   fs.FileMode
 	Bridge netip.Prefix // the range of docker0 then; invalid: there was none, or it is not known
+	// Peer is where the host itself reached its peer then; invalid: it did not, and need not later.
+	Peer netip.AddrPort
 }
 
 func (s settings) same(o settings) bool { return s.Exists == o.Exists && bytes.Equal(s.Text, o.Text) }
@@ -91,7 +94,7 @@ func (p Pools) Effects() []string {
 		strings.Join(p.arm(settings{Exists: true}), " "),
 		"write " + p.File + ": " + keyPools + " " + poolWords(p.Pools),
 		"systemctl restart " + engineService,
-		fmt.Sprintf("connect anew to %s and %s, ask the engine for its pools, %s at most", p.Side.Upper(), p.Side.Peer().Upper(), Words(p.budget())),
+		fmt.Sprintf("connect anew to %[1]s and %[2]s, and from %[1]s to %[2]s, ask the engine for its pools, %[3]s at most", p.Side.Upper(), p.Side.Peer().Upper(), Words(p.budget())),
 		"mv -T " + p.armed() + " " + p.kept() + "; systemctl stop " + revertTimer + "; systemctl disable " + bootService + "; remove them",
 	}
 }
@@ -260,6 +263,9 @@ func (p Pools) record(ctx context.Context, env ops.Env) (settings, error) {
 	if was, err = p.asIs(ctx, env); err != nil {
 		return was, err
 	}
+	if was.Peer, err = p.peer(ctx, env); err != nil {
+		return was, err
+	}
 	if err := env.Log.Record(keyFile, was); err != nil {
 		return was, fmt.Errorf("recording %s: %w", p.File, err)
 	}
@@ -280,6 +286,23 @@ func (p Pools) asIs(ctx context.Context, env ops.Env) (settings, error) {
 	}
 	now.Bridge, err = p.bridge(ctx, env)
 	return now, err
+}
+
+// peer is where the host itself reaches its peer's SSH server, by the network between them.
+func (p Pools) peer(ctx context.Context, env ops.Env) (netip.AddrPort, error) {
+	net, err := env.Hosts[p.Side.Peer()].Net(ctx)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("reading the address of %s: %w", p.Side.Peer(), err)
+	}
+	err = errors.New("its address is not known")
+	if net.Server.IsValid() {
+		err = env.Hosts[p.Side].Reaches(ctx, net.Server)
+	}
+	if err != nil {
+		env.Log.Say(fmt.Sprintf("%s itself does not reach %s, so the proof leaves that out: %v", p.Side.Upper(), p.Side.Peer().Upper(), err))
+		return netip.AddrPort{}, nil
+	}
+	return net.Server, nil
 }
 
 func (p Pools) mode(ctx context.Context, env ops.Env) (fs.FileMode, error) {
@@ -355,7 +378,7 @@ func (p Pools) change(ctx context.Context, env ops.Env, was settings, wanted []b
 	if err := p.restart(ctx, env); err != nil {
 		return err
 	}
-	return p.prove(ctx, env, p.Pools, p.budget(), p.Side, p.Side.Peer())
+	return p.prove(ctx, env, p.Pools, p.budget(), was.Peer, p.Side, p.Side.Peer())
 }
 
 // restart restarts the engine. systemctl waits until it is up.
@@ -372,13 +395,14 @@ func (p Pools) restart(ctx context.Context, env ops.Env) error {
 	return nil
 }
 
-// prove waits until the sides can be reached anew and the engine has the pools.
-func (p Pools) prove(ctx context.Context, env ops.Env, pools []ops.Pool, within time.Duration, sides ...ops.Side) error {
+// prove waits until the sides can be reached anew, the host itself reaches its peer where it did
+// before, and the engine has the pools.
+func (p Pools) prove(ctx context.Context, env ops.Env, pools []ops.Pool, within time.Duration, peer netip.AddrPort, sides ...ops.Side) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	var last error
 	err := wait(ctx, env, within, func() (bool, string, error) {
-		if last = p.proven(ctx, env, pools, sides...); last != nil {
+		if last = p.proven(ctx, env, pools, peer, sides...); last != nil {
 			return false, last.Error(), nil
 		}
 		return true, p.Side.Upper() + " can be reached anew: " + poolWords(pools), nil
@@ -390,10 +414,16 @@ func (p Pools) prove(ctx context.Context, env ops.Env, pools []ops.Pool, within 
 }
 
 // proven looks once.
-func (p Pools) proven(ctx context.Context, env ops.Env, pools []ops.Pool, sides ...ops.Side) error {
+func (p Pools) proven(ctx context.Context, env ops.Env, pools []ops.Pool, peer netip.AddrPort, sides ...ops.Side) error {
 	for _, side := range sides {
 		if err := env.Hosts[side].Reach(ctx); err != nil {
 			return fmt.Errorf("reaching %s anew: %w", side, err)
+		}
+	}
+	if peer.IsValid() {
+		// Both have just answered: nobody is unreachable, and waiting would not help.
+		if err := env.Hosts[p.Side].Reaches(ctx, peer); err != nil {
+			return fmt.Errorf("%s itself does not reach %s any more: %v", p.Side.Upper(), p.Side.Peer().Upper(), err)
 		}
 	}
 	now, says, err := p.inEffect(ctx, env)
@@ -425,7 +455,11 @@ func (p Pools) Verify(ctx context.Context, env ops.Env) error {
 			Hint: "resume to try again, or roll back",
 		}
 	}
-	return p.proven(ctx, env, p.Pools, p.Side, p.Side.Peer())
+	var was settings
+	if _, err := env.Log.Recall(keyFile, &was); err != nil {
+		return fmt.Errorf("reading the record of %s: %w", p.File, err)
+	}
+	return p.proven(ctx, env, p.Pools, was.Peer, p.Side, p.Side.Peer())
 }
 
 // Undo puts the recorded file back and restarts the engine where it does not have its pools.
@@ -451,7 +485,7 @@ func (p Pools) Undo(ctx context.Context, env ops.Env) error {
 	if err != nil {
 		return fmt.Errorf("reading the recorded %s: %w", p.File, err)
 	}
-	return p.prove(ctx, env, pools, p.Within, p.Side)
+	return p.prove(ctx, env, pools, p.Within, netip.AddrPort{}, p.Side)
 }
 
 // Back describes Undo.

@@ -51,6 +51,10 @@ func TestPoolsInTheLab(t *testing.T) {
 	if _, err := carryOut(t, p, env("pools")); err != nil {
 		t.Fatalf("%v\nsaid %q", err, w.said)
 	}
+	var was settings
+	if _, err := env("pools").Log.Recall(keyFile, &was); err != nil || was.Peer.String() != "10.0.1.11:22" {
+		t.Errorf("before, it reached its peer at %s, %v", was.Peer, err)
+	}
 	now, err := env("look").Hosts[ops.Green].Net(t.Context())
 	must(t, err)
 	if !slices.Equal(now.Pools, p.Pools) || len(there.Timers()) != 0 {

@@ -271,7 +271,10 @@ func TestPoolsTakenBack(t *testing.T) {
 		before    func(*netWorld)
 	}{
 		{"the engine does not start", "docker.service failed", func(w *netWorld) { w.at[ops.Green].breaks = "10.200" }},
-		{"the peer cannot be reached", "reaching blue anew", func(w *netWorld) { w.at[ops.Blue].gone = true }},
+		{"the peer cannot be reached", "reaching blue anew", func(w *netWorld) {
+			w.at[ops.Green].onStart = func() { w.at[ops.Blue].gone = true }
+		}},
+		{"the host does not reach its peer any more", "GREEN itself does not reach BLUE any more: 10.0.1.12:22: no route to host", func(w *netWorld) { w.at[ops.Green].hides = "10.200" }},
 	}
 	for _, c := range table {
 		t.Run(c.name, func(t *testing.T) {

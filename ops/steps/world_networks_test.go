@@ -34,10 +34,12 @@ type netHost struct {
 	// breaks are pools with which the engine does not start; cuts is a range that cuts the
 	// host off while docker0 is in it.
 	breaks, cuts string
+	hides        string // a range that hides the peer from the host while docker0 is in it
 	docker0      string
 	record0      string // what the engine has on record of it
 	gone         bool   // cut off
 	starts       int
+	onStart      func() // of the engine
 	reachTakes   time.Duration
 }
 
@@ -66,6 +68,16 @@ func (h *netHost) Reach(context.Context) error {
 	}
 	if h.eng.down {
 		return errors.New("the engine does not answer")
+	}
+	return nil
+}
+
+func (h *netHost) Reaches(_ context.Context, to netip.AddrPort) error {
+	if err := h.reach(); err != nil {
+		return err
+	}
+	if h.hides != "" && strings.HasPrefix(h.docker0, h.hides) {
+		return fmt.Errorf("%s: no route to host: %w", to, ops.ErrUnreachable)
 	}
 	return nil
 }
@@ -266,6 +278,9 @@ func (h *netHost) arm(c ops.Command) error {
 // restartEngine lets the engine read its file.
 func (h *netHost) restartEngine(c ops.Command) error {
 	h.starts++
+	if h.onStart != nil {
+		h.onStart()
+	}
 	text := h.files[daemonFile]
 	h.eng.down = h.breaks != "" && strings.Contains(text, h.breaks)
 	if h.eng.down {
@@ -463,7 +478,7 @@ func newNetWorld() *netWorld {
 	w := &netWorld{world: newWorld(), at: map[ops.Side]*netHost{}}
 	for _, side := range ops.Sides {
 		h := &netHost{host: w.hosts[side], files: map[string]string{}, modes: map[string]fs.FileMode{}, docker0: "172.17.0.0/16"}
-		h.net = ops.NetFacts{Client: netip.MustParseAddr("10.0.9.9"), Validates: true}
+		h.net = ops.NetFacts{Client: netip.MustParseAddr("10.0.9.9"), Server: netip.MustParseAddrPort("10.0.1.12:22"), Validates: true}
 		h.eng = &netEngine{engine: h.host.engine, h: h, api: "1.45", on: map[string][]string{}, networks: []*ops.Network{
 			{ID: "b0", Name: "bridge", Driver: "bridge", Subnets: []string{"172.17.0.0/16"}},
 			{ID: "t1", Name: "tis_default", Driver: "bridge", Subnets: []string{"172.18.0.0/16"}, Labels: map[string]string{"com.docker.compose.network": "default"}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -113,6 +114,8 @@ func (h *host) Simulate(_ context.Context, asked map[string]string) (ops.Simulat
 }
 
 func (h *host) Reach(context.Context) error { return h.reach() }
+
+func (h *host) Reaches(context.Context, netip.AddrPort) error { return h.reach() }
 
 func (a *aptOf) program(c ops.Command) ([]byte, bool, error) {
 	a.due()

@@ -228,6 +228,7 @@ var cases = []struct {
 		w.event(ops.EvAsked, "", string(ops.AskRollback), nil)
 		w.event(ops.EvFailed, "start-tcs-green", "cancelled", nil)
 		w.event(ops.EvRollback, "", "asked to roll back by ada@desk1", nil)
+		w.event(ops.EvSay, "start-tcs-green", "the balancer has let GREEN in again: draining it", nil)
 		w.undo()
 		w.end(ops.OutcomeRolledBack)
 		return w, About{}

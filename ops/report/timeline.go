@@ -90,8 +90,10 @@ func (m *maker) tell(e ops.Event) {
 	case ops.EvNote:
 		m.add(e, "note: "+e.Text)
 	case ops.EvSay:
-		// Who does not answer is part of the story; other lines of progress are not.
-		if strings.HasSuffix(e.Text, ": waiting") || strings.HasSuffix(e.Text, ": going on") || e.Step == "" {
+		// Who does not answer and what the balancer does by itself are part of the story; other
+		// lines of progress are not.
+		told := func(end string) bool { return strings.HasSuffix(e.Text, end) }
+		if e.Step == "" || slices.ContainsFunc([]string{": waiting", ": going on", ": draining it"}, told) {
 			m.add(e, e.Text)
 		}
 	case ops.EvEnded:

@@ -327,6 +327,11 @@ func (tr *trial) checkHost(side ops.Side, done bool) {
 	if timers := h.Timers(); len(timers) > 0 {
 		wrong("timers %v are armed", timers)
 	}
+	for _, left := range []string{"/etc/docker/daemon.json.tandem-revert", "/etc/docker/daemon.json.tandem-revert-taken", "/etc/systemd/system/tandem-revert-pools-at-boot.service"} {
+		if h.File(left) != nil {
+			wrong("%s is left: the host would take pools back that are settled", left)
+		}
+	}
 }
 
 func inPools(ranges []string) bool {

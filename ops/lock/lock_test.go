@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -432,4 +433,34 @@ func TestDead(t *testing.T) {
 			t.Errorf("%s: %v", test.name, got)
 		}
 	}
+}
+
+// A host that loses its power or has a full disk while the mark is made has none: one that is half
+// made would belong to nobody, and keep everybody out.
+func TestATakeThatIsCutShort(t *testing.T) {
+	blue, green, hosts := newPair(t)
+	_, err := newLock(t, map[ops.Side]ops.Host{ops.Blue: full{blue}, ops.Green: green}).Take(t.Context(), info("r1"), false)
+	if err == nil || blue.frozen() || green.frozen() {
+		t.Fatalf("taken on a full disk: %v, frozen %v %v", err, blue.frozen(), green.frozen())
+	}
+	l := newLock(t, hosts)
+	take(t, l, "r1")
+	if err := l.Release(t.Context(), "r1"); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(blue.path("taking-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left %q, %v", left, err)
+	}
+}
+
+// full is a machine where the mark's files cannot be written: the shell is killed by SIGXFSZ.
+type full struct{ *machine }
+
+func (f full) Exec(ctx context.Context, c ops.Command) ([]byte, error) {
+	if c.Args[2] == takeScript {
+		c.Args = slices.Clone(c.Args)
+		c.Args[2] = "ulimit -f 0; " + takeScript
+	}
+	return f.machine.Exec(ctx, c)
 }

@@ -18,16 +18,23 @@ const (
 	// $2 run, $3 owner.json, $4 signature, $5 the owner.json of the same run that is to be
 	// replaced, empty: there was none. Answers taken, again, gone, or held followed by what
 	// show says. A former owner of the run may have looked just before our mark was made and
-	// write just after: such a mark is made anew. A mark without an owner was being made when
-	// its maker died.
+	// write just after: such a mark is made anew.
+	//
+	// The mark is made aside and renamed, as rename(2) does it: not over one that is there. A host
+	// that loses its power, or whose disk is full, would else have a mark of nobody.
 	takeScript = `set -eu
 mkdir -p "$1"
 word=again
-if [ -z "$5" ] && mkdir "$1/lock" 2>/dev/null; then
-	word=taken
-	printf '%s\n' "$2" >"$1/lock/run"
-	chmod 755 "$1" "$1/lock"
-	chmod 644 "$1/lock/run"
+if [ -z "$5" ] && ! [ -e "$1/lock" ]; then
+	new="$1/taking-$2-$$"
+	trap 'rm -rf "$new"' EXIT
+	mkdir -p "$new"
+	printf '%s\n' "$2" >"$new/run"
+	printf '%s\n' "$3" >"$new/owner.json"
+	chmod 755 "$1" "$new"
+	chmod 644 "$new/run" "$new/owner.json"
+	sync "$new/run" "$new/owner.json" "$new" 2>/dev/null || :
+	mv -T "$new" "$1/lock" 2>/dev/null && word=taken
 fi
 [ -d "$1/lock" ] || { echo gone; exit 0; }
 cd "$1/lock"
@@ -117,7 +124,7 @@ for one do
 	esac
 done
 [ "$ours" = yes ] || { echo held; exit 0; }
-rm -rf "released-$run"
+rm -rf "released-$run" "taking-$run-"*
 mv lock "released-$run"
 [ "$over" = false ] || mv "released-$run/owner.json" last.json 2>/dev/null || :
 rm -rf "released-$run"

@@ -297,6 +297,11 @@ func TestRecoverBothSurvivedSchedules(t *testing.T) {
 			{What: "cable", Side: ops.Blue, On: "change", Count: 178, For: 30 * time.Second},
 			{What: "engine", Side: ops.Green, On: "change", Count: 177, After: 20 * time.Second, For: 8 * time.Second},
 		}},
+		"resumed in vain while a host was away that knew more": {Start: ops.StartAPI, Upgrade: true, Then: []turn{{Elsewhere: true, Wait: 90 * time.Second}}, Faults: []fault{
+			{What: "power", Side: ops.Blue, On: "event", Count: 2, After: 20 * time.Second, For: 2 * time.Minute},
+			{What: "kill", On: "event", Count: 7, After: 20 * time.Second},
+			{What: "cable", Side: ops.Green, On: "change", Count: 166, After: 20 * time.Second, For: time.Second},
+		}},
 		"ended at another machine while it was paused": {Start: ops.StartCompose, Pools: "move",
 			Then: []turn{{Wait: 3 * time.Second, Back: true}, {Wait: 3 * time.Second}, {Wait: 90 * time.Second}}, Faults: []fault{
 				{What: "apart", On: "event", Count: 218, For: 2 * time.Minute},

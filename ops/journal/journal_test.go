@@ -453,6 +453,7 @@ func TestImportOfWhatPartedFromHere(t *testing.T) {
 	}{
 		{"cut off here", []ops.Event{say("green cannot be reached"), say("still"), say("still")}, []ops.Event{owner(at.Add(time.Minute)), say("goes on")}, true},
 		{"cut off here, and who went on died at once", []ops.Event{say("green cannot be reached"), say("still"), say("still")}, []ops.Event{{At: at, Kind: ops.EvResumed, Text: "ops@desk"}, say("a")}, true},
+		{"resumed here in vain, with the copy of the host that answered", []ops.Event{{At: at, Kind: ops.EvResumed, Text: "ops@here"}, say("goes on there")}, []ops.Event{say("a"), say("b"), say("c")}, true},
 		{"resumed there, then here", []ops.Event{say("cut off"), owner(at.Add(time.Hour))}, []ops.Event{owner(at.Add(time.Minute)), say("a"), say("b")}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

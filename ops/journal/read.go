@@ -137,8 +137,8 @@ func (j *Journal) add(events []ops.Event) error {
 		i++
 	}
 	taken := slices.ContainsFunc(have[i:], ops.Event.TakesLock)
-	// Whoever goes on with a run begins so. It may have died before it could copy that it has the
-	// lock, without which there would be no copy.
+	// Whoever goes on with a run begins so. There, it may have died before it could copy that it has
+	// the lock, without which there would be no copy; here, it has not acted before it had the lock.
 	resumed := func(e ops.Event) bool {
 		return e.Kind == ops.EvResumed || e.Kind == ops.EvAsked && e.Text == string(ops.AskRollback)
 	}
@@ -146,7 +146,7 @@ func (j *Journal) add(events []ops.Event) error {
 	case i == len(events):
 		return nil
 	case i == len(have):
-	case i == 0 || !taken && !slices.ContainsFunc(events[i:], ops.Event.TakesLock) && !resumed(events[i]):
+	case i == 0 || !taken && !slices.ContainsFunc(events[i:], ops.Event.TakesLock) && !resumed(events[i]) && !resumed(have[i]):
 		return &BrokenError{Dir: j.dir, Line: i + 1, Why: "the copy differs from the journal on this machine"}
 	case taken && &ops.Rightful(have, events)[0] == &have[0]:
 		return nil

@@ -26,7 +26,7 @@ func spoil(t *rapid.T, v reflect.Value, depth int) {
 		return
 	case ops.Side:
 		return
-	case netip.Prefix, netip.Addr, *ops.Problem:
+	case netip.Prefix, netip.Addr, netip.AddrPort, *ops.Problem:
 		if hit() {
 			v.SetZero()
 		}

@@ -317,8 +317,8 @@ func (l *login) forwardSocket(open ssh.NewChannel) {
 }
 
 // forwardTCP leads a channel to a port that a service of the host publishes, or to the other
-// host's SSH server. Here OpenSSH
-// does say that forwarding is forbidden (serverloop.c, server_request_direct_tcpip).
+// host's SSH server. Here OpenSSH does say that forwarding is forbidden (serverloop.c,
+// server_request_direct_tcpip).
 func (l *login) forwardTCP(open ssh.NewChannel) {
 	var payload struct {
 		Host       string
@@ -334,10 +334,8 @@ func (l *login) forwardTCP(open ssh.NewChannel) {
 		h.with(func() {
 			if h.faults.noForwarding {
 				reason = ssh.Prohibited
-			} else {
-				if dial = h.port(payload.Host, int(payload.Port)); dial == nil {
-					dial = h.overNetwork(payload.Host, int(payload.Port))
-				}
+			} else if dial = h.port(payload.Host, int(payload.Port)); dial == nil {
+				dial = h.overNetwork(payload.Host, int(payload.Port))
 			}
 			h.w.record(Request{Side: h.side, Wire: "forward", User: l.user.name, What: net.JoinHostPort(payload.Host, strconv.Itoa(int(payload.Port)))})
 		})

@@ -21,7 +21,8 @@ const (
 	// write just after: such a mark is made anew.
 	//
 	// The mark is made aside and renamed, as rename(2) does it: not over one that is there. A host
-	// that loses its power, or whose disk is full, would else have a mark of nobody.
+	// that loses its power, or whose disk is full, would else have a mark of nobody. A mark of this
+	// run that names no owner is taken: there is nobody to take it from.
 	takeScript = `set -eu
 mkdir -p "$1"
 word=again

@@ -221,7 +221,6 @@ func tidy(facts *ops.NetFacts) {
 	}
 }
 
-// ipOf reads an address without its zone; an invalid one if it is none.
 // sshEnds reads SSH_CONNECTION: address and port of the client, then of the server (ssh(1)).
 func sshEnds(words []string) (client netip.Addr, server netip.AddrPort) {
 	if len(words) > 0 {
@@ -235,6 +234,7 @@ func sshEnds(words []string) (client netip.Addr, server netip.AddrPort) {
 	return client, server
 }
 
+// ipOf reads an address without its zone; an invalid one if it is none.
 func ipOf(text string) netip.Addr {
 	a, err := netip.ParseAddr(strings.TrimSpace(text))
 	if err != nil {

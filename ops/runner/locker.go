@@ -178,7 +178,7 @@ func (r *run) stillLocked(ctx context.Context, anyReachable bool) error {
 			behind = behind || mark.Owner() != info.Owner()
 		case !slices.Contains(sides, side):
 		case known:
-			return r.lockGone(ctx, side)
+			return r.lockGone(ctx, side, info)
 		case !anyReachable && waits == nil:
 			if err == nil {
 				err = errors.New("not known whether the lock is still there")
@@ -208,12 +208,9 @@ func (r *run) stillLocked(ctx context.Context, anyReachable bool) error {
 	return nil
 }
 
-// lockGone says of a mark that this run has no more who ended the run elsewhere, where somebody did.
-func (r *run) lockGone(ctx context.Context, side ops.Side) error {
-	r.mu.Lock()
-	info := r.info
-	r.mu.Unlock()
-	info.Former = r.former()
+// lockGone says of a mark that this run has no more who ended the run elsewhere, where somebody
+// other than info and its former owners did.
+func (r *run) lockGone(ctx context.Context, side ops.Side, info ops.LockInfo) error {
 	if last := r.cfg.Env.Locker.Released(ctx, r.plan.ID); last != nil && !info.Replaces(*last) {
 		return r.givesWay(&ops.MovedError{Side: side, Info: *last, Over: true})
 	}

@@ -212,7 +212,7 @@ func (r *run) lookAgain(ctx context.Context, holds []*hold) sight {
 	var locked error
 	if holds[0].step.ID != "" {
 		locked = r.stillLocked(ctx, true)
-		if l := (*later)(nil); locked != nil && !errors.As(locked, &l) && !(r.elsewhere() == nil && lettingGo(holds)) {
+		if l := (*later)(nil); locked != nil && !errors.As(locked, &l) && (r.elsewhere() != nil || !lettingGo(holds)) {
 			return sight{gone: locked}
 		}
 	}
